@@ -164,7 +164,7 @@ begin
   insert into private.api_key_secrets (key_id, user_id, sealed, key_version)
   values (made.id, made.user_id, store_key.sealed, store_key.key_version);
   -- Revoked keys stay as rows.
-  perform private.use_allowance('flashfusion', 1000, 1);
+  perform private.use_allowance('flashfusion', octet_length(store_key.sealed) + 1000, 1);
 exception
   when unique_violation then
     get stacked diagnostics broken = constraint_name;
@@ -402,10 +402,13 @@ comment on function flashfusion.revoke_key(uuid) is
 revoke execute on function flashfusion.revoke_key(uuid) from public;
 grant execute on function flashfusion.revoke_key(uuid) to authenticated;
 
--- The API token of a worker that names an endpoint, or a refusal. A user's token opens what is the user's; a worker's token, which has no user, opens what is
--- anybody's. service_role by itself opens nothing.
+-- Uses of what is sealed, by users' own tokens: each leaves rows in logs that nobody deletes from.
+insert into private.limit_rules (name, burst, refill, shared) values ('secret-uses', 300, '2 seconds', 1);
+
+-- The API token of a worker that names an endpoint, or a refusal. A user's token opens what is the user's, so often; a worker's token, which has no
+-- user, opens what is anybody's. service_role by itself opens nothing.
 create function private.require_worker(endpoint text) returns jsonb
-  language plpgsql stable
+  language plpgsql volatile
   set search_path = ''
   as $$
 declare
@@ -416,6 +419,7 @@ begin
       403, 'RG609', 'Only an API token that names this endpoint opens this', null, 'Send an API token whose endpoints name this endpoint: POST /v1/tokens.'
     );
   end if;
+  perform private.limit_caller('secret-uses');
   return token;
 end
 $$;
@@ -520,6 +524,7 @@ grant execute on function flashfusion.open_key(uuid, uuid, uuid) to edge;
 drop function flashfusion.open_key(uuid, uuid, uuid);
 drop function private.opens_for(uuid);
 drop function private.require_worker(text);
+delete from private.limit_rules where name = 'secret-uses';
 drop function flashfusion.revoke_key(uuid);
 drop function flashfusion.confirm_key(uuid);
 drop function private.end_key(uuid);

@@ -157,6 +157,8 @@ begin
     values (set_environment.deployment_id, owner.id, set_environment.sealed, set_environment.key_version)
     on conflict on constraint deployment_environments_pkey do update
       set sealed = excluded.sealed, key_version = excluded.key_version, updated_at = now();
+    -- The row above counts by itself.
+    perform private.use_allowance('flashfusion', octet_length(set_environment.sealed), 0);
   end if;
   return jsonb_build_object('deployment_id', set_environment.deployment_id, 'environment_variables', set_environment.names);
 end

@@ -120,6 +120,8 @@ begin
     values (set_credentials.integration_id, owner.id, set_credentials.sealed, set_credentials.key_version)
     on conflict on constraint integration_credentials_pkey do update
       set sealed = excluded.sealed, key_version = excluded.key_version, updated_at = now();
+    -- The row above counts by itself.
+    perform private.use_allowance('flashfusion', octet_length(set_credentials.sealed), 0);
   end if;
   return jsonb_build_object('integration_id', set_credentials.integration_id, 'credentials', set_credentials.names);
 end

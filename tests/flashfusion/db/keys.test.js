@@ -450,11 +450,13 @@ test('what a service says of a key is its status', async () => {
 
 test('adding and rotating keys ask a service no more often than verifications do, and count against the daily allowance', async () => {
   const who = user();
-  const made = await addKey(who, { alias: 'first' });
-  const [{ rows }] = await sql(`select rows from private.daily_usage where name = 'flashfusion' and caller = $1`, [
-    `user ${who.claims.sub}`,
-  ]);
-  assert.equal(Number(rows), 1);
+  const sealed = sealedText();
+  const made = await addKey(who, { alias: 'first', sealed });
+  const [used] = await sql(
+    `select rows::int, bytes::int from private.daily_usage where name = 'flashfusion' and caller = $1`,
+    [`user ${who.claims.sub}`],
+  );
+  assert.deepEqual(used, { rows: 1, bytes: 1000 + sealed.length });
   await sql(`update private.limit_rules set burst = 3 where name = 'key-verifications'`);
   try {
     const second = await addKey(who, { alias: 'second', verify: true });

@@ -171,6 +171,29 @@ test('twenty uses at once are twenty', async () => {
   assert.equal((await keyRow(id)).usage_count, 20);
 });
 
+test('a user’s own token opens what is sealed so often; a worker’s without a user is not limited', async () => {
+  const who = user();
+  const { id } = await addKey(who);
+  await sql(`update private.limit_rules set burst = 3, refill = '1 hour' where name = 'secret-uses'`);
+  try {
+    for (let n = 0; n < 3; n += 1) await open(worker(who.claims.sub), id);
+    await assert.rejects(open(worker(who.claims.sub), id), refusal('RG501', 429));
+    // One limit for all that is sealed, and for all tokens of a user.
+    for (const [name, column, endpoint] of [
+      ['environment', 'deployment_id', 'POST /v1/deployments/{id}/environment/use'],
+      ['credentials', 'integration_id', 'POST /v1/integrations/{id}/credentials/use'],
+    ])
+      await assert.rejects(
+        call(worker(who.claims.sub, scope([endpoint])), `flashfusion.open_${name}`, { [column]: randomUUID() }),
+        refusal('RG501', 429),
+      );
+    for (let n = 0; n < 4; n += 1) await open(worker(), id);
+    assert.equal((await keyRow(id)).usage_count, 7);
+  } finally {
+    await sql(`update private.limit_rules set burst = 300, refill = '2 seconds' where name = 'secret-uses'`);
+  }
+});
+
 test('a use that is under way when the key is revoked is before it, and none is after it', async () => {
   const who = user();
   const { id } = await addKey(who);
@@ -220,6 +243,25 @@ for (const [table, column, secrets, name, kind, code] of [
     const token = scope([endpoint[name]]);
     const opened = (caller) => call(caller, `flashfusion.open_${name}`, { [column]: id });
     await assert.rejects(opened(worker(undefined, token)), refusal(code, 404), 'there is none');
+    const used = async () =>
+      (
+        await sql(
+          `select rows::int, bytes::int from private.daily_usage where name = 'flashfusion' and caller = $1 and part = 0`,
+          [`user ${who.claims.sub}`],
+        )
+      )[0];
+    const before = await used();
+    const large = `${sealedText()}${'A'.repeat(40_000)}`;
+    await set(who, { sealed: large });
+    const after = await used();
+    assert.equal(after.rows - before.rows, 1, 'the row with the names');
+    const bytes = after.bytes - before.bytes;
+    assert.ok(bytes > large.length && bytes < large.length + 2000, `${bytes} bytes count`);
+    await sql(`update private.daily_usage set bytes = 1e9 where name = 'flashfusion' and caller = $1`, [
+      `user ${who.claims.sub}`,
+    ]);
+    await assert.rejects(set(who), refusal('RG517', 429));
+    await sql(`delete from private.daily_usage where caller = $1`, [`user ${who.claims.sub}`]);
     await set(who);
     const stored = async () =>
       (await sql(`select sealed from private.${secrets} where ${column} = $1`, [id]))[0]?.sealed;
