@@ -177,12 +177,15 @@ declare
   found_ observatory.project_invitations;
 begin
   perform private.refuse_erased(caller);
-  select i.* into found_ from private.open_invitations(caller) as i where i.id = accept_invitation.id;
-  if found then
-    update observatory.project_invitations as i set accepted_at = now()
-    where i.id = found_.id and i.accepted_at is null and i.declined_at is null;
-  end if;
-  if not found then
+  update observatory.project_invitations as i set accepted_at = now()
+  where i.id = any (array(select o.id from private.open_invitations(caller) as o where o.id = accept_invitation.id))
+    and i.accepted_at is null and i.declined_at is null
+  returning i.* into found_;
+  -- An owner may have changed the invitation until its row was locked: role and sender are those of now.
+  if not found or (
+    select m.role = 'owner' from observatory.project_members as m
+    where m.project_id = found_.project_id and m.user_id = found_.invited_by
+  ) is not true then
     perform private.refuse(404, 'RG671', 'You have no such invitation', null, 'GET /v1/invitations lists yours.');
   end if;
   insert into observatory.project_members as m (project_id, user_id, role, added_by)

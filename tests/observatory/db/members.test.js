@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { close, sql, transaction } from '../../support/stack.js';
+import { as, close, sql, transaction } from '../../support/stack.js';
 import { forget, work } from '../../support/statistics.js';
 import { asUser, codeOf, conversation, person, project, vouchedFor } from '../support/world.js';
 
@@ -446,6 +446,50 @@ test('an invitation ends: by time, when its sender is no owner any more, with th
   assert.equal((await invitations(guest)).length, 1);
   await asUser(owner, 'select observatory.delete_project($1)', [id]);
   assert.deepEqual(await invitations(guest), [], 'the project');
+});
+
+/** Waits until somebody waits for a transaction. */
+const untilAwaited = async (query) => {
+  const [{ pid }] = await query('select pg_backend_pid() as pid');
+  for (let tries = 0; ; tries++) {
+    if ((await sql('select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))', [pid])).length > 0) return;
+    assert.ok(tries < 200, 'nobody waits');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+
+test('an invitation that an owner changes while it is accepted gives what it says now', async () => {
+  const { owner, editor, id } = await team();
+  const change = (guest, found, text, values) =>
+    as({ role: 'service_role' }, async (query) => {
+      await query(text, values);
+      const accepted = accept(guest, found).then(
+        ({ role }) => role,
+        (error) => codeOf(Promise.reject(error)),
+      );
+      await untilAwaited(query);
+      return { accepted };
+    });
+  const invited = async () => {
+    const guest = person();
+    await invite(owner, id, { user_id: guest, role: 'owner' });
+    return [guest, (await invitations(guest))[0].id];
+  };
+  const [lowered, its] = await invited();
+  const role = await change(lowered, its, `update observatory.project_invitations set role = 'viewer' where id = $1`, [
+    its,
+  ]);
+  assert.equal(await role.accepted, 'viewer');
+  assert.equal(await roleOf(id, lowered), 'viewer');
+  const [other, theirs] = await invited();
+  const sender = await change(
+    other,
+    theirs,
+    'update observatory.project_invitations set invited_by = $2 where id = $1',
+    [theirs, editor],
+  );
+  assert.equal(await sender.accepted, 'RG671', 'from somebody who is no owner');
+  assert.equal(await roleOf(id, other), undefined);
 });
 
 test('an invitation raises a member’s role, and never lowers it', async () => {
