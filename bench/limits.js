@@ -66,7 +66,7 @@ const LIMITS = [
   ],
   [
     'three PostgRESTs and a standby',
-    'the last refused request, and p99: nothing happens',
+    'the last refused request, the longest time without an answered write, and times of requests: nothing happens',
     ofRow('failover', 'machines', 'nothing happens'),
   ],
   [

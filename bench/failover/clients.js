@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { token as issue } from '../../dev/issuer.js';
+import { isStale, lostOf } from './aims.js';
 
 /** Milliseconds between two requests of a user. */
 const PAUSE = 20;
@@ -48,7 +49,7 @@ class User {
   async last(url, headers) {
     const last = this.acknowledged.at(-1);
     const { status, body, ms } = await ask(`${url}?name=eq.${last}&select=name`, { headers });
-    return { status, ms, stale: status === 200 && last !== undefined && JSON.parse(body).length === 0 };
+    return { status, ms, stale: isStale({ status, body }, last) };
   }
 
   async read() {
@@ -81,13 +82,16 @@ export const startUsers = async ({ edgeUrl, readUrl, stack, count, note }) => {
   const behind = (await Promise.all(users.map((user) => user.isBehind()))).filter(Boolean).length;
   let going = true;
   const working = users.map(async (user, n) => {
+    // The first time shorter, each by another time: else all would write, and read from the standby, at the same moments.
+    let reads = ((n % 2) * READS * n) / count;
     while (going) {
       await user.write();
-      const until = performance.now() + (n % 2) * READS;
+      const until = performance.now() + reads;
       do {
         await user.read();
         await sleep(PAUSE);
       } while (going && performance.now() < until);
+      reads = (n % 2) * READS;
     }
   });
   return {
@@ -97,11 +101,6 @@ export const startUsers = async ({ edgeUrl, readUrl, stack, count, note }) => {
       await Promise.all(working);
     },
     written: () => users.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0),
-    lost: async (sql) => {
-      const rows = await sql('select user_id, name from clixen.projects');
-      const stored = new Set(rows.map(({ user_id: sub, name }) => `${sub} ${name}`));
-      return users.flatMap(({ sub, acknowledged }) => acknowledged.filter((name) => !stored.has(`${sub} ${name}`)))
-        .length;
-    },
+    lost: async (sql) => lostOf(users, await sql('select user_id, name from clixen.projects')).length,
   };
 };

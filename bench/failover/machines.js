@@ -1,7 +1,7 @@
-// What users notice while each machine is killed in turn: refused requests, times, lost writes, and reads without their own writes.
+// What users notice while each machine is killed in turn: refused requests, stalls, lost writes, and reads without their own writes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../dev/process.js';
-import { p99, rounded } from '../figures.js';
+import { endRows, phaseRow } from './aims.js';
 import { startUsers } from './clients.js';
 import { withCluster } from './cluster.js';
 
@@ -60,20 +60,12 @@ const phasesOf = ({ postgrests, reads, primary, standby }) => {
   ];
 };
 
-/** A phase as a row: the time after the kill until the last refused request must be at most `most` seconds. */
-const rowOf = ({ name, most, begun }, seen) => {
-  const of = (kind) => {
-    const list = seen.filter((one) => one.kind === kind);
-    const times = list.map(({ ms }) => ms);
-    const statuses = list.filter(({ refused }) => refused).map(({ status }) => status);
-    const kinds = statuses.length === 0 ? '' : ` (${[...new Set(statuses)].sort().join(', ')})`;
-    return `${kind} p99 ${rounded(p99(times))} ms, ${statuses.length} of ${list.length} refused${kinds}`;
-  };
-  const refused = seen.filter((one) => one.refused).map(({ at }) => at);
-  const last = refused.length === 0 ? 0 : (Math.max(...refused) - begun) / 1000;
-  const reached = `${last === 0 ? 'none' : `the last after ${rounded(last)} s`}; ${of('reads')}; ${of('writes')}`;
-  const aim = most === 0 ? 'no request is refused' : `no request is refused after ${most} s`;
-  return { name, aim, reached, met: last <= most };
+/** Transactions that the standby has ended since it was started: one for each read that it answers. A connection tells of them a second later. */
+const transactionsOf = async (standby) => {
+  const [{ ended }] = await standby.query(
+    'select xact_commit::integer as ended from pg_stat_database where datname = current_database()',
+  );
+  return ended;
 };
 
 export const measure = async ({ data, stack, stopping, options, say }) =>
@@ -85,43 +77,37 @@ export const measure = async ({ data, stack, stopping, options, say }) =>
     const rows = [];
     let reads = 0;
     let stale = 0;
+    /** Gives how many reads were answered in the phase. */
+    const run = async (phase) => {
+      stopping.signal.throwIfAborted();
+      seen.length = 0;
+      const begun = performance.now();
+      await phase.happens();
+      await sleep(Math.max(0, options.seconds * 1000 - (performance.now() - begun)));
+      const list = [...seen];
+      rows.push(phaseRow({ ...phase, begun, ended: performance.now() }, list));
+      const answered = list.filter(({ kind, refused }) => kind === 'reads' && !refused);
+      reads += answered.length;
+      stale += answered.filter((one) => one.stale).length;
+      say(`${rows.at(-1).name}: ${rows.at(-1).reached}`);
+      return answered.length;
+    };
+    const meanwhile = {};
     try {
       // Connections and caches of all parts.
       await sleep(5000);
-      for (const phase of phasesOf(cluster)) {
-        stopping.signal.throwIfAborted();
-        seen.length = 0;
-        const begun = performance.now();
-        await phase.happens();
-        await sleep(Math.max(0, options.seconds * 1000 - (performance.now() - begun)));
-        rows.push(rowOf({ ...phase, begun }, [...seen]));
-        reads += seen.filter(({ kind, refused }) => kind === 'reads' && !refused).length;
-        stale += seen.filter((one) => one.stale).length;
-        say(`${rows.at(-1).name}: ${rows.at(-1).reached}`);
-      }
+      const [quiet, ...others] = phasesOf(cluster);
+      const before = await transactionsOf(standby);
+      meanwhile.reads = await run(quiet);
+      meanwhile.fromStandby = (await transactionsOf(standby)) - before;
+      for (const phase of others) await run(phase);
     } finally {
       await users.stop();
     }
     const lost = await users.lost(standby.query);
-    return [
-      ...rows,
-      {
-        name: 'acknowledged writes that are lost',
-        aim: 'none',
-        reached: `${lost} of ${users.written()}`,
-        met: lost === 0,
-      },
-      {
-        name: 'reads of a user without the user’s own last write',
-        aim: 'none',
-        reached: `${stale} of ${reads}`,
-        met: stale === 0,
-      },
-      {
-        name: 'the same read at the standby itself, right after a write: users who do not find it',
-        aim: 'all: the standby is behind',
-        reached: `${users.behind} of ${options.users}`,
-        met: users.behind === options.users,
-      },
-    ];
+    const found = {
+      ...{ lost, written: users.written(), stale, reads, behind: users.behind, users: options.users },
+      ...{ fromStandby: meanwhile.fromStandby, readsMeanwhile: meanwhile.reads },
+    };
+    return [...rows, ...endRows(found)];
   });
