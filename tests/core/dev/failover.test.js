@@ -87,6 +87,7 @@ test('a read is stale if the user’s last row is not in its answer', () => {
   assert.equal(isStale({ status: 200, body: '[{"name":"row 1"}]' }, 'row 1'), false);
   assert.equal(isStale({ status: 200, body: '[]' }, undefined), false, 'the user has written nothing');
   assert.equal(isStale({ status: 503, body: '{"code":"RG401"}' }, 'row 1'), false);
+  assert.equal(isStale({ status: 0 }, 'row 1'), false, 'no answer');
 });
 
 test('an acknowledged write that is not in the database is lost, also if another user has a row of that name', () => {
