@@ -103,12 +103,12 @@ begin
     insert into observatory.project_invitations (project_id, email_key, role, invited_by)
     values (invite.project_id, address, invite.role, caller)
     on conflict (email_key, project_id) where email_key is not null and accepted_at is null and declined_at is null
-    do update set role = excluded.role, invited_by = excluded.invited_by, expires_at = excluded.expires_at;
+    do update set role = excluded.role, invited_by = excluded.invited_by, created_at = excluded.created_at, expires_at = excluded.expires_at;
   else
     insert into observatory.project_invitations (project_id, user_id, role, invited_by)
     values (invite.project_id, invite.user_id, invite.role, caller)
     on conflict (user_id, project_id) where user_id is not null and accepted_at is null and declined_at is null
-    do update set role = excluded.role, invited_by = excluded.invited_by, expires_at = excluded.expires_at;
+    do update set role = excluded.role, invited_by = excluded.invited_by, created_at = excluded.created_at, expires_at = excluded.expires_at;
   end if;
   return jsonb_build_object('status', 'invited');
 end
@@ -118,7 +118,8 @@ comment on function observatory.invite(uuid, text, text, uuid) is
 revoke execute on function observatory.invite(uuid, text, text, uuid) from public;
 grant execute on function observatory.invite(uuid, text, text, uuid) to edge;
 
--- The open invitations of a caller. An invitation is void once its sender is no owner of the project.
+-- The open invitations of a caller. An invitation is void once its sender is no owner of the project, and once somebody else has removed the
+-- caller from it or changed their role. The audit chain says when: an invitation by address does not say who will accept it.
 create function private.open_invitations(caller uuid) returns setof observatory.project_invitations
   language plpgsql stable
   set search_path = ''
@@ -139,7 +140,12 @@ begin
     and (
       select m.role = 'owner' from observatory.project_members as m
       where m.project_id = i.project_id and m.user_id = i.invited_by
-    );
+    )
+    and (
+      select max(a.at) from private.observatory_audit as a
+      where a.project_id = i.project_id and a.details ->> 'user_id' = caller::text and a.actor is distinct from caller
+        and a.relation = 'observatory.project_members' and a.action in ('update', 'delete')
+    ) > i.created_at is not true;
 end
 $$;
 revoke execute on function private.open_invitations(uuid) from public;
@@ -177,6 +183,11 @@ declare
   found_ observatory.project_invitations;
 begin
   perform private.refuse_erased(caller);
+  -- A removal or a change of the caller's role that is under way ends first, and counts.
+  perform from observatory.project_members as m
+  where m.user_id = caller
+    and m.project_id = (select i.project_id from observatory.project_invitations as i where i.id = accept_invitation.id)
+  for update;
   update observatory.project_invitations as i set accepted_at = now()
   where i.id = any (array(select o.id from private.open_invitations(caller) as o where o.id = accept_invitation.id))
     and i.accepted_at is null and i.declined_at is null

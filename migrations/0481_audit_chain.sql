@@ -20,6 +20,9 @@ comment on table private.observatory_audit is
   'What was decided about projects: ids, roles and names of columns, no texts of people. Entries of a project are numbered from 1 and chained.';
 
 create index observatory_audit_actor on private.observatory_audit (actor) where actor is not null;
+-- When somebody's membership was last changed: earlier invitations are void (0403).
+create index observatory_audit_members on private.observatory_audit (project_id, (details ->> 'user_id'), at)
+where relation = 'observatory.project_members' and action in ('update', 'delete');
 
 -- The end of each chain. Locked last: everything else of a transaction is done by then.
 create table private.audit_chains (

@@ -492,6 +492,48 @@ test('an invitation that an owner changes while it is accepted gives what it say
   assert.equal(await roleOf(id, other), undefined);
 });
 
+test('who is removed or gets another role comes back by no earlier invitation, only by a later one', async () => {
+  const { owner, editor, viewer, id } = await team();
+  const changes = {
+    removed: 'delete from observatory.project_members where project_id = $1 and user_id = $2',
+    lowered: `update observatory.project_members set role = 'viewer' where project_id = $1 and user_id = $2`,
+  };
+  for (const [change, member] of [
+    ['removed', viewer],
+    ['lowered', editor],
+  ]) {
+    const email = address();
+    const claims = verified(email);
+    for (const given of [{ user_id: member }, { email }]) await invite(owner, id, { ...given, role: 'owner' });
+    const open = await invitations(member, claims);
+    assert.equal(open.length, 2);
+    await asUser(owner, changes[change], [id, member]);
+    const before = await roleOf(id, member);
+    assert.deepEqual(await invitations(member, claims), [], change);
+    for (const one of open) assert.equal(await codeOf(accept(member, one.id, claims)), 'RG671', change);
+    assert.equal(await roleOf(id, member), before);
+    for (const given of [{ user_id: member }, { email }]) await invite(owner, id, { ...given, role: 'editor' });
+    const later = await invitations(member, claims);
+    assert.equal(later.length, 2);
+    // What they do themselves ends no invitation.
+    for (const one of later) assert.equal((await accept(member, one.id, claims)).role, 'editor');
+  }
+});
+
+test('an invitation that is accepted while its user is being removed is void', async () => {
+  const { owner, viewer, id } = await team();
+  await invite(owner, id, { user_id: viewer, role: 'editor' });
+  const [open] = await invitations(viewer);
+  const { accepted } = await as({ role: 'authenticated', claims: { sub: owner } }, async (query) => {
+    await query('delete from observatory.project_members where project_id = $1 and user_id = $2', [id, viewer]);
+    const code = codeOf(accept(viewer, open.id));
+    await untilAwaited(query);
+    return { accepted: code };
+  });
+  assert.equal(await accepted, 'RG671');
+  assert.equal(await roleOf(id, viewer), undefined);
+});
+
 test('an invitation raises a member’s role, and never lowers it', async () => {
   const { owner, editor, viewer, id } = await team();
   for (const [guest, role, becomes] of [
