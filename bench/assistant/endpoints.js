@@ -77,6 +77,7 @@ export const endpoints = () => ({
   'PATCH /v1/admin/tenants/{id}': {
     caller: server,
     with: (n) => `tenant => ${tenant(of(n))}, changes => '{"max_tokens": 900}'`,
+    holds: `answer ->> 'llm_model' = 'gpt-5-mini'`,
     why: BY_KEY,
   },
   'POST /v1/admin/tenants/{id}/members': {
@@ -85,6 +86,7 @@ export const endpoints = () => ({
     holds: `answer ->> 'status' = 'invited'`,
     why: LOCKED,
     grows: 'It counts the tenant’s open invitations, of which there are at most 500.',
+    times: 3,
   },
   'PATCH /v1/admin/members/{id}': {
     caller: admin,
@@ -100,17 +102,20 @@ export const endpoints = () => ({
   'POST /v1/members/invitations/{id}/join': {
     caller: invited,
     with: (n) => `id => ${invitation(n)}`,
+    holds: `answer ->> 'role' = 'member'`,
     why: LOCKED,
   },
   'POST /v1/members/leave': { caller: someone, holds: `answer ->> 'status' = 'left'`, why: LOCKED },
   'PUT /v1/admin/tenants/{id}/provider-key': {
     caller: admin,
     with: (n) => `tenant => ${tenant(of(n))}, sealed => '${SEALED}', key_version => 1, last_four => 'abcd'`,
+    holds: `answer ->> 'last_four' = 'abcd'`,
     why: BY_KEY,
   },
   'DELETE /v1/admin/tenants/{id}/provider-key': {
     caller: admin,
     with: (n) => `tenant => ${tenant(of(n))}`,
+    holds: `answer ->> 'status' = 'removed'`,
     why: BY_KEY,
   },
   'POST /v1/usage/events': {

@@ -104,20 +104,19 @@ const OF_TENANT = 'A tenant has ten members at any size.';
 const MONTH = {
   why: 'Sums by day and model are read.',
   grows: 'A day of a tenant has more models where there are more rows.',
+  times: 6,
 };
 const SAID = {
   'a member’s latest 50 conversations': INDEX,
   'the latest 50 conversations of a tenant': OR_SORTED,
   'a page of 50 of them, far down': OR_SORTED,
-  'the second 5 of a member’s, with their number': {
-    why: INDEX,
-    grows: 'All of the member’s are counted.',
-  },
-  'a conversation with its last 20 messages': 'A look-up of a conversation and of ten messages.',
+  'the second 5 of a member’s, with their number': 'An index gives all of the member’s, which are counted.',
+  'a conversation with its last 20 messages': 'A look-up of a conversation and of its ten messages: it has no more.',
   'a member with their tenant': 'A look-up of two rows.',
   'the latest 30 rows of usage': {
     why: 'An index gives the newest days of the tenant; the policy leaves out the rows of its other members.',
     grows: 'In a small table these rows share their blocks.',
+    times: 3,
   },
   'search in the titles of a member’s conversations': {
     why: 'All of the member’s conversations are read: the index in order has only those that are not archived.',
@@ -127,12 +126,12 @@ const SAID = {
   'the same of an admin, of a colleague’s conversation': INDEX,
   'the same of a stranger: none': 'The conversation is looked up and not seen.',
   'the feedback of a message': 'A message has ten ratings at any size.',
-  'the tenant': OF_TENANT,
+  'the tenant': 'A look-up of one row.',
   'the members of a tenant': OF_TENANT,
   'usage of a month, of a tenant': MONTH,
   'usage of a month, of a member': MONTH,
-  'usage of the day': MONTH,
-  'the tenant’s language model': OF_TENANT,
+  'usage of the day': 'The sums of one day are read, by model.',
+  'the tenant’s language model': 'A look-up of one row.',
 };
 
 const list = ({ size }) => [

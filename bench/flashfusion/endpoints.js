@@ -129,30 +129,40 @@ export const endpoints = () => ({
     why: 'The key and the one before are found by their keys.',
   },
   'DELETE /v1/keys/{id}': { caller: owner, with: (n) => `id => ${key(n, 4)}`, holds: 'answer', why: BY_KEY },
-  'POST /v1/keys/{id}/verify': { caller: owner, with: (n) => `id => ${key(n, 5)}`, why: BY_KEY },
+  'POST /v1/keys/{id}/verify': {
+    caller: owner,
+    with: (n) => `id => ${key(n, 5)}`,
+    holds: `answer ->> 'status' = 'active'`,
+    why: BY_KEY,
+  },
   'PUT /v1/deployments/{id}/environment': {
     caller: owner,
     with: (n) => `deployment_id => ${deployment(n)}, ${sealedValues(n)}`,
+    holds: `answer -> 'environment_variables' ? 'FIRST'`,
     why: BY_KEY,
   },
   'PUT /v1/integrations/{id}/credentials': {
     caller: owner,
     with: (n) => `integration_id => ${integration(n)}, ${sealedValues(n)}`,
+    holds: `answer -> 'credentials' ? 'FIRST'`,
     why: BY_KEY,
   },
   'POST /v1/keys/{id}/use': {
     caller: holder('POST /v1/keys/{id}/use'),
     with: (n) => `key_id => ${key(n, 6)}`,
+    holds: `answer #>> '{answer,usage_count}' = '1'`,
     why: BY_KEY,
   },
   'POST /v1/deployments/{id}/environment/use': {
     caller: holder('POST /v1/deployments/{id}/environment/use'),
     with: (n) => `deployment_id => ${deployment(n)}`,
+    holds: `answer #>> '{stored,row}' is not null`,
     why: BY_KEY,
   },
   'POST /v1/integrations/{id}/credentials/use': {
     caller: holder('POST /v1/integrations/{id}/credentials/use'),
     with: (n) => `integration_id => ${integration(n)}`,
+    holds: `answer #>> '{stored,row}' is not null`,
     why: BY_KEY,
   },
   'GET /v1/services': { reads: ['GET /v1/services'] },
@@ -179,11 +189,18 @@ export const endpoints = () => ({
     why: 'A claim reads the front of a short queue, however many tasks wait behind it.',
     contends: 'Claims that are rolled back leave the front where it was, so that a hundred workers meet there.',
   },
-  'POST /v1/workers/heartbeat': { caller: worker, place: LEASED, with: leased(), why: BY_KEY },
+  'POST /v1/workers/heartbeat': {
+    caller: worker,
+    place: LEASED,
+    with: leased(),
+    holds: `answer ->> 'lease_expires_at' is not null`,
+    why: BY_KEY,
+  },
   'POST /v1/workers/complete': {
     caller: worker,
     place: LEASED,
     with: leased(`, result => '{"done": true}'`),
+    holds: `answer ->> 'status' = 'completed'`,
     why: BY_KEY,
   },
   'POST /v1/workers/complete-batch': {
@@ -191,14 +208,28 @@ export const endpoints = () => ({
     place: LEASED,
     with: (n, { ids, leases }) =>
       `tasks => jsonb_build_array(jsonb_build_object('id', ${element(ids, n)}, 'lease_token', ${element(leases, n)}, 'result', '{}'::jsonb))`,
+    holds: `answer #>> '{tasks,0,status}' = 'completed'`,
     why: BY_KEY,
   },
-  'POST /v1/workers/fail': { caller: worker, place: LEASED, with: leased(`, error => 'A fault'`), why: BY_KEY },
-  'POST /v1/workers/snooze': { caller: worker, place: LEASED, with: leased(', seconds => 60'), why: BY_KEY },
+  'POST /v1/workers/fail': {
+    caller: worker,
+    place: LEASED,
+    with: leased(`, error => 'A fault'`),
+    holds: `answer ->> 'status' = 'retrying'`,
+    why: BY_KEY,
+  },
+  'POST /v1/workers/snooze': {
+    caller: worker,
+    place: LEASED,
+    with: leased(', seconds => 60'),
+    holds: `answer ->> 'status' = 'pending'`,
+    why: BY_KEY,
+  },
   'POST /v1/workers/pause': {
     caller: worker,
     // Of the free tier, whose users have five tasks in the queue at each size.
     with: (n) => `until => now() + interval '1 hour', user_id => ${user(`${USERS} + ${n}`)}`,
+    holds: `answer ->> 'until' is not null`,
     why: 'The user’s ready tasks leave the queue, which has a few of each user.',
   },
   'POST /v1/notifications/read': {
@@ -231,8 +262,7 @@ export const writes = () => ({
   'a project is added': {
     caller: owner,
     write: (n) => `insert into flashfusion.projects (name, is_public) values ('New ' || ${n}, true)`,
-    why: 'The user’s projects are counted, and a row is added.',
-    grows: 'The user has one in a thousand of the projects.',
+    why: 'The user’s projects are counted by their index, and a row is added.',
   },
   'a project is changed': {
     caller: owner,

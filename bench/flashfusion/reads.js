@@ -93,7 +93,7 @@ const PROJECTS_WITH_CODE = (own) =>
 const withEmbedded = (name, query) => ownedWith(FIRST, name, query);
 
 const INDEX = 'An index gives the newest rows of one user; it becomes a level deeper.';
-const TEN = 'An index gives the newest ones; at a hundredth of the size the user has a few.';
+const TEN = 'An index gives the newest ones; at a hundredth of the size the user has a few, at a tenth half a page.';
 const FEW = 'A table of a few rows, which does not grow.';
 const SAID = {
   'the newest 50 notifications': INDEX,
@@ -101,10 +101,7 @@ const SAID = {
     'The index of unread rows gives the newest; at a hundredth of the size the user has ten of them.',
   'the newest 50 unread ones, all are': INDEX,
   'the newest 50 unread ones, of a user with a thousand': INDEX,
-  'how many are unread': {
-    why: 'The index of unread rows has them.',
-    grows: 'They are counted: the user has one in a hundred of the notifications.',
-  },
+  'how many are unread': 'The index of unread rows has them: the user has read all but one in a hundred.',
   'the keys of a user': INDEX,
   'those that never expire': INDEX,
   'the latest 50 tasks of a user': 'An index gives the newest ones; at a hundredth of the size the user has ten.',
@@ -120,13 +117,11 @@ const SAID = {
   'the latest 50 uses of a user':
     'An index of each month gives the newest ones; at a hundredth of the size the user has ten.',
   'a task with its agent': 'A look-up of two rows.',
-  'the latest 20 projects of a user, with their number': {
-    why: TEN,
-    grows: 'All of them are counted: the user has one in a thousand of the projects.',
-  },
+  'the latest 20 projects of a user, with their number': TEN,
   'the latest 20 projects of a user, each with 3 generations of code': {
-    why: TEN,
-    grows: 'At a hundredth of the size the user has one project.',
+    why: 'An index gives the newest projects, and another one the generations of each.',
+    grows: 'At a hundredth of the size the user has one project, at a tenth half a page.',
+    times: 20,
   },
   'the latest 20 public projects': 'An index of public projects gives the newest ones.',
   'the latest 20 generations of code of a user': TEN,

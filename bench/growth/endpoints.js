@@ -117,7 +117,7 @@ const EVENTS = Array.from({ length: 10 }, (_, n) => ({
 }));
 const CHANGES = {
   messaging_product: 'whatsapp',
-  metadata: { display_phone_number: '15551000000', phone_number_id: '2000000{n}' },
+  metadata: { display_phone_number: '15551000000', phone_number_id: '{phone}' },
   messages: [
     {
       from: '16501234567',
@@ -130,8 +130,11 @@ const CHANGES = {
 };
 const WEBHOOK = {
   object: 'whatsapp_business_account',
-  entry: [{ id: '1000000{n}', changes: [{ field: 'messages', value: CHANGES }] }],
+  entry: [{ id: '{account}', changes: [{ field: 'messages', value: CHANGES }] }],
 };
+/** A message to the account of the user. */
+const delivered = (n) =>
+  `replace(replace(${numbered(WEBHOOK)(n)}::text, '{phone}', (20000000 + ${n})::text), '{account}', (10000000 + ${n})::text)::jsonb`;
 const session = (n) => `session_token => 'rgs_' || lpad(to_hex(${n}), 64, '0')`;
 
 const PAGE = 'The edge answers it without the database.';
@@ -172,11 +175,13 @@ export const endpoints = () => ({
   'PATCH /v1/onboarding/session': {
     caller: anybody,
     with: (n) => `${session(n)}, change => '{"step": "business_info", "data": {"industry": "retail"}}'`,
+    holds: `answer #>> '{steps,0,step}' = 'business_info'`,
     why: 'The session is found by the hash of its token.',
   },
   'POST /v1/onboarding/activities': {
     caller: anybody,
     with: (n) => `${session(n)}, activity => '{"activity_type": "step_view"}'`,
+    holds: `answer ->> 'accepted' = '1'`,
     why: 'The session is found by the hash of its token, its activities by their index.',
   },
   'POST /v1/events': {
@@ -216,13 +221,15 @@ export const endpoints = () => ({
   },
   'POST /v1/whatsapp/webhook': {
     caller: anybody,
-    with: named('payload', WEBHOOK),
+    with: (n) => `payload => ${delivered(n)}`,
+    holds: `answer ->> 'applied' = '1'`,
     why: 'A row goes into the inbox; its account is found by its number.',
   },
   'PUT /v1/whatsapp/accounts/{id}/access-token': {
     caller: { sub: (n) => `md5('owner ' || ${n})::uuid` },
     with: (n) =>
       `account_id => ${account(n)}, owner_id => (md5('owner ' || ${n})::uuid)::text, sealed => '${SEALED}', key_version => 1`,
+    holds: `answer ->> 'updated_at' is not null`,
     why: 'The account and its token are found by the account’s key.',
   },
   'DELETE /v1/whatsapp/accounts/{id}/access-token': {
@@ -264,6 +271,7 @@ export const functions = () => ({
   'marketing.gdpr_delete_user_data': {
     caller: admin,
     with: `email => '${PERSON}'`,
+    holds: `answer -> 0 -> 'kept' is not null`,
     why: 'Each table is asked by its indexes of addresses, sessions and mentions, and what is found is deleted.',
     contends: 'Exports and erasures go one at a time.',
   },

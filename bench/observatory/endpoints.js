@@ -20,6 +20,8 @@ const token = (n) => `sha256(convert_to('link ' || ${n}, 'UTF8'))`;
 /** The invited are other users. */
 const guest = (n) => `md5('guest ' || ${n})::uuid`;
 const MESSAGES = 100;
+/** Entries of each project's audit chain. */
+const ENTRIES = 100;
 /** Invitations, links, searches and uploaded files of others, at full size. */
 const FULL = { invitations: 100_000, links: 100_000, searches: 1_000_000, files: 100_000 };
 
@@ -35,6 +37,8 @@ const OWN = [
      repeat('some words of a message ', 20), now() - (100 - k) * interval '1 second', now()
    from $USERS, generate_series(1, ${MESSAGES}) as k, lateral (select (array['user', 'assistant'])[1 + k % 2] as role) as r`,
 ];
+const AUDIT = `select private.note_audit(${project('n')}, 'update', 'projects', ${project('n')})
+  from generate_series(0, ${USERS - 1}) as n, generate_series(1, ${ENTRIES}) as k`;
 /** Uploaded files at full size, each of one session and in two chunks; the first hundred are of the sessions above. */
 const FILES = [
   `insert into observatory.ingest_files (id, owner_id, project_id, conversation_id, session_id, name, path, source, byte_offset, line_no)
@@ -50,7 +54,7 @@ const GROWING = {
     select ${invitation('n')}, ${project(`n % ${USERS}`)}, ${guest('n')}, 'viewer', ${user(`n % ${USERS}`)}, now() - n * interval '1 second' from generate_series(0, $1::int - 1) as n`,
   links: `with made as (
       insert into observatory.share_links (id, project_id, conversation_id, created_by, title, expires_at, created_at)
-      select ${link('n')}, ${project(`n % ${USERS}`)}, ${conversation(`n % ${USERS}`)}, ${user(`n % ${USERS}`)}, 'Own', now() + interval '30 days', now() - n * interval '1 second'
+      select ${link('n')}, ${project(`n % ${USERS}`)}, ${conversation(`n % ${USERS}`)}, ${user(`n % ${USERS}`)}, 'Own', now() + interval '30 days', now() - (n / ${USERS}) * interval '1 second'
       from generate_series(0, $1::int - 1) as n)
     insert into private.share_tokens (share_id, hash) select ${link('n')}, sha256(${token('n')}) from generate_series(0, $1::int - 1) as n`,
   searches: `insert into observatory.search_history (id, user_id, project_id, query, results, at)
@@ -67,6 +71,7 @@ export const load = async ({ sql, size, say }) => {
   await sql(`insert into private.model_prices (provider, model, effective_from, input_micro, output_micro)
     values ('anthropic', 'claude-opus-5', '2020-01-01', 5000000, 25000000) on conflict do nothing`);
   await sql('set session_replication_role = default');
+  await sql(AUDIT);
   for (const table of ['project_invitations', 'share_links', 'search_history', 'messages', 'conversations', 'projects'])
     await sql(`vacuum analyze observatory.${table}`);
   await sql('vacuum analyze observatory.ingest_files, private.transcript_chunks, private.share_tokens');
@@ -163,6 +168,7 @@ export const endpoints = () => ({
     caller: someone,
     with: (n) =>
       `file => 'own session ' || ${n} || '/tool-results/a.txt', content => repeat('a line ', 500), bytes => 3500, redactions => 0`,
+    holds: `answer ->> 'is_new' = 'true'`,
     why: 'The session is found by its owner and id.',
   },
   'GET /v1/conversations/{id}/transcript': {
@@ -179,6 +185,7 @@ export const endpoints = () => ({
   'POST /v1/projects/{id}/reprice': {
     caller: owner,
     with: `project => ${ANALYSED}, dry_run => true`,
+    holds: `(answer ->> 'records')::int > 0`,
     why: 'An owner asks for it once, after prices have changed.',
     grows: 'It goes through all records of usage of the project, for two seconds at most in a call.',
     contends: 'It locks out uploads into the project, so that a hundred of them wait for each other.',
@@ -191,11 +198,13 @@ export const endpoints = () => ({
   'POST /v1/search/opened': {
     caller: someone,
     with: (n) => `search_id => ${search(n)}, message_id => ${message(n, 7)}`,
+    holds: `answer ->> 'message_id' is not null`,
     why: BY_KEY,
   },
   'GET /v1/search/analytics': {
     caller: someone,
     with: (n) => `project => ${project(n)}`,
+    holds: `jsonb_array_length(answer -> 'queries') > 0`,
     why: 'An owner’s report.',
     grows: 'It counts the project’s searches of 90 days.',
   },
@@ -209,6 +218,7 @@ export const endpoints = () => ({
   'POST /v1/otlp/v1/logs': {
     caller: someone,
     with: (n) => `request => ${numbered(LOGS)(n)}::jsonb`,
+    holds: `answer = '{"partialSuccess": {}}'::jsonb`,
     why: 'Three events and their session’s state are rows of their own.',
   },
   'DELETE /v1/projects/{id}': {
@@ -234,26 +244,43 @@ export const endpoints = () => ({
     holds: `jsonb_array_length(answer -> 'invitations') = 1`,
     why: 'Invitations are found by the user.',
   },
-  'POST /v1/invitations/{id}/accept': { caller: invited, with: (n) => `id => ${invitation(n)}`, why: BY_KEY },
-  'POST /v1/invitations/{id}/decline': { caller: invited, with: (n) => `id => ${invitation(n)}`, why: BY_KEY },
+  'POST /v1/invitations/{id}/accept': {
+    caller: invited,
+    with: (n) => `id => ${invitation(n)}`,
+    holds: `answer ->> 'role' = 'viewer'`,
+    why: BY_KEY,
+  },
+  'POST /v1/invitations/{id}/decline': {
+    caller: invited,
+    with: (n) => `id => ${invitation(n)}`,
+    holds: `answer ->> 'status' = 'declined'`,
+    why: BY_KEY,
+  },
   'POST /v1/conversations/{id}/share': {
     caller: someone,
     with: (n) => `id => ${conversation(n)}`,
     holds: `answer ->> 'token' is not null`,
     why: BY_KEY,
   },
-  'DELETE /v1/shares/{id}': { caller: someone, with: (n) => `id => ${link(n)}`, why: BY_KEY },
+  'DELETE /v1/shares/{id}': {
+    caller: someone,
+    with: (n) => `id => ${link(n)}`,
+    holds: `answer ->> 'revoked_at' is not null`,
+    why: BY_KEY,
+  },
   'GET /v1/shared/style.css': 'The edge answers it without the database.',
   'GET /v1/shared/{token}': {
     caller: { role: 'anon' },
     place: `select array(select private.base64url(${token('n')}) from generate_series(0, ${USERS - 1}) as n order by n) as tokens`,
     with: (n, { tokens }) => `token => ('{${tokens}}'::text[])[1 + ${n}]`,
+    holds: `jsonb_array_length(answer -> 'messages') > 40`,
     why: 'The link is found by the hash of its token, and the first messages of its conversation by their index.',
   },
   'GET /v1/projects/{id}/audit': {
     caller: someone,
     with: (n) => `id => ${project(n)}`,
-    why: 'It checks the whole chain of one project, which is as long here as at any size.',
+    holds: `(answer ->> 'intact')::boolean and answer ->> 'entries' = '${ENTRIES}'`,
+    why: 'It checks the whole chain of one project, which is as long here as at any size: a hundred entries.',
   },
   'POST /v1/admin/audit/verify':
     'Operators ask for it seldom. It checks every chain a thousand at a time, so that its cost is the number of projects by definition.',

@@ -80,25 +80,30 @@ const PROJECTS_OF_ALL = {
 };
 const CANDIDATES = {
   why: 'The index of words gives the matches of all projects; of those of the project at most a thousand are ranked.',
-  grows: 'Fewer messages match where there are fewer.',
+  grows: 'More messages match where there are more; which blocks they are in depends on the words.',
 };
 const COMMON = {
   why: 'Where few messages match, the index of words gives all of them; where many do, the latest are read by time until a thousand match.',
-  grows: 'At a hundredth of the size fewer messages match than a search looks at.',
+  grows: 'Which of the two is done, and how far back a thousand matches reach, depends on how many messages there are.',
+  times: 10,
 };
 const SUMS = {
   why: 'The sums of each day are read, by user, model or tool.',
   grows:
     'At a hundredth of the size there are a hundred messages a day for a hundred users, so that few of them have used each model and each tool.',
+  times: 4,
 };
+/** The same, by user: all of them have been active at any size. */
+const SUMS_OF_USERS = 'The sums of each day are read, by user and model: as many rows at any size.';
 const OF_A_FEW = 'An index gives the newest ones; at a hundredth of the size the project has ten.';
 const SAID = {
   'the latest 50 projects of an owner': {
     why: 'An index gives the newest projects, of which the user’s are picked.',
-    grows: 'The user has one in a hundred of the projects.',
+    grows: 'The user has one in a hundred of the projects, and the newest of all are read until fifty are theirs.',
   },
   'the latest 50 projects of a member of all': PROJECTS_OF_ALL,
-  'the latest 50 conversations of a project': 'An index gives the newest ones.',
+  'the latest 50 conversations of a project':
+    'An index gives the newest ones; how many share a block depends on the order in which they were written last.',
   'the latest 50 conversations of all projects of a user': {
     why: 'An index gives those of each project, and all of them are sorted.',
     grows: 'At a hundredth of the size the user’s projects have fewer.',
@@ -128,6 +133,7 @@ const SAID = {
   'the 50 most used tools of a project': {
     why: 'An index gives the terms of the project.',
     grows: 'All of them are read. At a hundredth of the size a fifth of the users have sessions.',
+    times: 5,
   },
   'the latest 50 notices of a user': 'An index gives the newest ones; at a hundredth of the size the user has ten.',
   'the notices that a user has not read, counted': {
@@ -139,13 +145,15 @@ const SAID = {
     'A hundred members at any size. How many of them share a block depends on the order in which they were added.',
   'the sums of a project’s last 30 days': SUMS,
   'what each user did in a project in a week': {
-    why: SUMS.why,
+    why: 'The sums of each hour are read, by user.',
     grows: 'At a hundredth of the size the users have been active in fewer hours.',
+    times: 10,
   },
   'the tools of a project in a week': SUMS,
   'a page of 100 messages with their tool calls': {
     why: 'A page of one conversation, by its index.',
     grows: 'The calls of each message are looked up by an index, which becomes a level deeper.',
+    times: 2,
   },
   'search: a rare term': {
     why: 'An index of words gives what matches in all projects; ten messages are the project’s.',
@@ -166,10 +174,14 @@ const SAID = {
   suggestions: {
     why: 'An index of names gives those with this beginning: some five hundred.',
     grows: 'Each is counted for every user who has had such a file: one at a hundredth of the size, then five.',
+    times: 5,
   },
   'similar messages': CANDIDATES,
   ...Object.fromEntries(
-    ['overview', 'models', 'tools', 'activity', 'users'].map((name) => [`${name} of 90 days, 100 users`, SUMS]),
+    Object.entries({
+      ...{ overview: SUMS_OF_USERS, models: SUMS, tools: SUMS },
+      ...{ activity: SUMS_OF_USERS, users: SUMS_OF_USERS },
+    }).map(([name, said]) => [`${name} of 90 days, 100 users`, said]),
   ),
 };
 

@@ -99,11 +99,14 @@ export const isHindered = ({ users, turns }) =>
 /** Whether ten users wait for locks of each other: one after the other, a hundred get as much as ten. @param {{users: Users}} found */
 export const isLocked = ({ users }) => users[10].locked > MAX_LOCKED;
 
+/** How many times what a statement costs may become. @param {number} ofRows how many times the rows there are */
+export const mayGrow = ({ grows, times = Number.POSITIVE_INFINITY }, ofRows) => (grows ? Math.min(ofRows, times) : 1);
+
 /** What a curve misses of its aims, in words. */
-const missedBy = (points, { grows, contends }) => {
+const missedBy = (points, { grows, times, contends }) => {
   const [first, ...larger] = points;
   // What must grow may grow as the rows do; for each of them, as any other: indexes become deeper, and the blocks leave the caches.
-  const ofRows = ({ size }) => (grows ? size / first.size : 1);
+  const ofRows = ({ size }) => mayGrow({ grows, times }, size / first.size);
   const readsMore = (point) =>
     point.blocks > Math.max(first.blocks * ofRows(point) * MAX_GROWTH, first.blocks + MAX_MORE_BLOCKS);
   const from = first.users[1].ms;
@@ -139,20 +142,28 @@ const shortened = ({ users, turns, ...point }) => {
  * @typedef {Record<number, {ms: number, p99: number, perSecond: number, locked?: number}>} Users locked: as users.js gives it
  * @param {{why?: string, grows?: string, contends?: string}} said of the statement (lists.js)
  */
-export const growthRow = (name, points, { why, grows, contends }) => {
+export const growthRow = (name, points, { why, grows, times, contends }) => {
   const shown = points.map(({ size, blocks, users }) => {
     const times = Object.values(users).map(({ ms }) => rounded(ms));
     return `${size}: ${blocks} blocks, ${times.join(' / ')} ms`;
   });
-  const missed = missedBy(points, { grows, contends });
-  const aims = [grows ? GROWS_AIM : GROWTH_AIM, FEWER_AIM, ...(contends ? [] : [USERS_AIM])];
+  const missed = missedBy(points, { grows, times, contends });
+  const most = times ? `, as if they were at most ${times} times as many` : '';
+  const aims = [grows ? `${GROWS_AIM}${most}` : GROWTH_AIM, FEWER_AIM, ...(contends ? [] : [USERS_AIM])];
   return {
     name: `${name}: growth`,
     aim: aims.join('; '),
     reached: [shown.join('; '), ...(missed.length ? [`missed: ${missed.join(', ')}`] : [])].join('; '),
     met: missed.length === 0,
     curve: {
-      ...{ name, points: points.map(shortened), missed, grows: Boolean(grows), contends: Boolean(contends) },
+      ...{
+        name,
+        points: points.map(shortened),
+        missed,
+        grows: Boolean(grows),
+        ...(times && { times }),
+        contends: Boolean(contends),
+      },
       why: [why, grows, contends].filter(Boolean).join(' '),
     },
   };

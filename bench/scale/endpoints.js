@@ -63,10 +63,10 @@ const identityOf = ({ identity }, { role = 'authenticated', sub, edge, ...more }
   };
 };
 
-/** A call as the first of its users makes it, in the form of a read. */
-export const firstOf = async ({ claimsOf, queryOf, role, ...call }, sql) => {
-  const [{ claims }] = await sql(`select ${claimsOf('0')} as claims`);
-  return { ...call, queryOf, claims: { ...JSON.parse(claims), role }, query: queryOf('0') };
+/** A call as one of its users makes it, in the form of a read. @param {number} [n] the number of the user */
+export const callOf = async ({ claimsOf, queryOf, role, ...call }, sql, n = 0) => {
+  const [{ claims }] = await sql(`select ${claimsOf(`${n}`)} as claims`);
+  return { ...call, queryOf, claims: { ...JSON.parse(claims), role }, query: queryOf(`${n}`) };
 };
 
 /** A write of the data API as PostgREST makes it: it answers the rows. */

@@ -13,6 +13,7 @@
 //     empty    nothing is found
 //     why      why its curve bends as it does, or stays flat: a sentence for readers of docs/performance.md
 //     grows    why it must read more where there are more rows: then it may grow as the rows do, and no faster
+//     times    with grows: how many times as much it may read at most, where something else bounds it than the rows
 //     contends why a hundred users at once hinder each other: then their calls a second have no aim
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +43,7 @@ export const listsOf = async (systems) =>
 /**
  * Reads with what is said of their curves.
  * @param {object[]} reads
- * @param {Record<string, string | {why: string, grows?: string, contends?: string}>} said by the name of the read; a text is its `why`
+ * @param {Record<string, string | {why: string, grows?: string, times?: number, contends?: string}>} said by the name of the read; a text is its `why`
  */
 export const explainedBy = (reads, said) =>
   reads.map((read) => ({

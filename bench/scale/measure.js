@@ -4,7 +4,7 @@ import pg from 'pg';
 import { median } from '../figures.js';
 import { isSteady, securityRow, shown, statisticsRow } from './aims.js';
 import { as, checkedAnswer, explained, medians, OFFICE, planOf, preparedReads } from './ask.js';
-import { firstOf, preparedCalls } from './endpoints.js';
+import { callOf, preparedCalls } from './endpoints.js';
 
 /** Runs of each side on each connection; the first few read from disk. */
 const RUNS = 18;
@@ -174,7 +174,7 @@ const statistics = async ({ client, connect, reads, signal, say }) => {
 const callsOf = async (client, sql, { calls, endpoints, size }) => {
   const made = [];
   for (const call of await preparedCalls(endpoints, calls, size, sql)) {
-    const first = await firstOf(call, sql);
+    const first = await callOf(call, sql);
     await checkedAnswer(client, first);
     made.push(first);
   }

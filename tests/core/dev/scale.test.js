@@ -66,6 +66,7 @@ const faultsOf = (endpoints, calls, reads) => {
       return entry.reads.length > 0 && entry.reads.every(isIt) ? undefined : `no read asks ${call}`;
     }
     if (!call) return 'calls nothing, and is measured';
+    if (!entry.holds) return 'does not say what its answer must hold';
     return entry.why?.endsWith('.') ? undefined : 'does not say why its curve bends';
   };
   const unknown = Object.keys(list).filter((name) => !endpoints.has(name));
@@ -82,6 +83,8 @@ test('every endpoint of every manifest is measured, or the list says why not', a
     assert.ok(endpoints.size >= 5, name);
     const reads = list.reads({ size: 0.1 });
     assert.deepEqual(faultsOf(endpoints, calls, reads), [], name);
+    for (const [made, entry] of Object.entries(calls.functions?.() ?? {}))
+      assert.ok(typeof entry === 'string' || entry.holds, `${name}: ${made} does not say what its answer must hold`);
     // The same list without one of its entries, and with one too many.
     const { [[...endpoints.keys()][0]]: _, ...others } = calls.endpoints({ size: 0.1 });
     const changed = { endpoints: () => ({ ...others, 'GET /nowhere': 'Nothing.' }) };
@@ -172,6 +175,8 @@ test('a statement may read half as much again at a hundred times the rows, and a
   // What must grow does so for each of the rows.
   assert.deepEqual(missed([10, 1], [1500, 200], { grows: 'All of it is counted.' }), []);
   assert.deepEqual(missed([10, 1], [1501, 201], { grows: 'All of it is counted.' }), ['blocks', 'time']);
+  assert.deepEqual(missed([100, 1], [600, 8], { grows: 'Up to four.', times: 4 }), []);
+  assert.deepEqual(missed([100, 1], [601, 8.1], { grows: 'Up to four.', times: 4 }), ['blocks', 'time']);
   const behind = [100, 200, 139];
   assert.deepEqual(missed([10, 1], [10, 1, behind]), ['users']);
   assert.deepEqual(missed([10, 1, behind], [10, 1]), ['users']);
