@@ -25,7 +25,9 @@ const commit = () => {
     'package-lock.json',
   ];
   const changed = capture('git', ['status', '--porcelain', '--', ...measured]);
-  return { commit: capture('git', ['rev-parse', '--short=12', 'HEAD']), uncommitted: changed !== '' };
+  // The last commit that changed any of it: those that only record figures are rewritten when they are put on top of others.
+  const last = capture('git', ['log', '-1', '--format=%H', '--', ...measured]);
+  return { commit: last.slice(0, 12), uncommitted: changed !== '' };
 };
 
 /** The start of a file's SHA-256, to tell bundles apart. */

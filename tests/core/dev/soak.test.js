@@ -35,6 +35,9 @@ test('memory that grows a little all the time is missed; what fills in the first
   // A garbage collector does not hide it.
   assert.match(missed(memory((minute) => 100 + 1.5 * minute + 60 * ((minute * 2.7) % 1))).join(), /workerd/);
   assert.deepEqual(missed(memory((minute) => 100 - 5 * minute)), []);
+  // A large heap that fills in the first half; and one that goes on to grow, by 2 % in the second.
+  assert.deepEqual(missed(memory((minute) => 1000 + 8 * Math.min(minute, 4))), []);
+  assert.match(missed(memory((minute) => 1000 + 4 * minute)).join(), /workerd/);
 });
 
 test('memory that is not given back after a restart is missed', () => {
@@ -44,6 +47,8 @@ test('memory that is not given back after a restart is missed', () => {
     [],
   );
   assert.match(back((minute) => (minute < 5 ? 100 : 120)).join(), /workerd/);
+  // Less than before, and still growing.
+  assert.match(back((minute) => (minute < 5 ? 100 : 10 + 6 * minute)).join(), /workerd/);
 });
 
 /** A machine that takes so many times as long for the same work at the end. */
@@ -87,6 +92,7 @@ test('a p99 may rise as much more as the machine becomes slower, and no more', (
   assert.equal(drift(1.9, 1).length, 2);
   assert.deepEqual(drift(1.9, 1.3), []);
   assert.equal(drift(2.1, 1.3).length, 2);
+  assert.equal(drift(2.4, 3).length, 2, 'the system itself may have made it slower');
   assert.equal(drift(1.9, 0.5).length, 2, 'a faster machine takes nothing away');
   assert.deepEqual(drift(1.4, 0.5), []);
   assert.equal(missed(driftRows({ answers: reads(() => 40), pace: [], minute: MINUTE })).length, 2, 'nobody measured');
