@@ -218,7 +218,11 @@ begin
       excluded.model <> 'unknown'
     ) = (u.is_sidechain, u.total_tokens, u.output_tokens, u.web_searches, u.occurred_at, u.model <> 'unknown')
     and excluded.entry_uuid < u.entry_uuid collate "C"
-  );
+  )
+  -- A deleted conversation takes its usage along: what a session has that is sent again counts for the new one.
+  or (u.conversation_id <> excluded.conversation_id and (
+    select c.deleted_at is not null from observatory.conversations as c where c.id = u.conversation_id
+  ));
   get diagnostics counted = row_count;
   return counted;
 end

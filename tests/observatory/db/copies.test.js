@@ -173,6 +173,36 @@ test('a conversation that is deleted, and still there, gives what it has to its 
   assert.deepEqual(await differences(who), { rollups: 0, counters: 0 });
 });
 
+test('a session that is sent again while the deleted one is being purged keeps its usage', async () => {
+  for (const purged of [0, 4, 12]) {
+    const who = await project();
+    const entries = chain('s', 4);
+    await store(who, 'one', entries);
+    const before = await records(who);
+    const counted = await count(who, 'one');
+    const { id } = await conversation(who, 'one');
+    await as({ role: 'authenticated', claims: { sub: who.owner } }, (query) =>
+      query('select observatory.delete_conversation($1)', [id]),
+    );
+    // The job has deleted some of the messages, and none of the usage.
+    await sql(
+      `delete from observatory.messages
+       where id = any (array(select m.id from observatory.messages as m where m.conversation_id = $1 order by m.seq limit $2))`,
+      [id, purged],
+    );
+    await store(who, 'one', entries);
+    assert.deepEqual(await differences(who), { rollups: 0, counters: 0 });
+    await sql(`select private.purge_conversation($1, $2, 1000000, clock_timestamp() + interval '1 minute')`, [
+      id,
+      who.owner,
+    ]);
+    assert.deepEqual(await sql('select from observatory.conversations where id = $1', [id]), []);
+    assert.equal((await records(who)).length, before.length, `${purged} messages purged`);
+    assert.deepEqual(await count(who, 'one'), counted);
+    assert.deepEqual(await differences(who), { rollups: 0, counters: 0 });
+  }
+});
+
 test('a project that is deleted gives what its sessions have to forks in other projects', async () => {
   const shared = chain('s', 2);
   for (const remove of [
