@@ -73,13 +73,34 @@ end
 $$;
 revoke execute on function private.erase_flashfusion_account(jsonb) from public;
 
--- Hook: erases a person's rows, and counts them by table.
+-- Hook: erases a person's rows, and counts them by table. At most a part of them, from one table; the user's row, by which the user is found, and
+-- everything else go when there is no more than one part of all.
 create function private.flashfusion_erase(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  most constant int := 10000;
+  one record;
+  ids uuid[];
+  total bigint := 0;
+  left_ jsonb := '{}';
 begin
-  return private.erase_flashfusion_users(private.texts(person -> 'users')::uuid[]);
+  for one in select u.id from unnest(users) as u (id) order by u.id loop
+    perform private.lock_flashfusion_user(one.id);
+  end loop;
+  for one in select t.relation from private.flashfusion_tables() as t (relation) where t.relation <> 'flashfusion.billing'::regclass loop
+    execute format('select array(select t.id from %s as t where t.user_id = any ($1) limit $2)', one.relation) into ids using users, 2 * most;
+    total := total + cardinality(ids);
+    if total > most then
+      execute format('delete from %s as t where t.id = any ($1) and t.user_id = any ($2)', one.relation) using ids[:most], users;
+      left_ := left_ || jsonb_build_object(one.relation::text, nullif(greatest(0, cardinality(ids) - most), 0));
+      return jsonb_build_object(one.relation::text, least(cardinality(ids), most), 'left', jsonb_strip_nulls(left_));
+    end if;
+    left_ := left_ || jsonb_build_object(one.relation::text, nullif(cardinality(ids), 0));
+  end loop;
+  return private.erase_flashfusion_users(users);
 end
 $$;
 revoke execute on function private.flashfusion_erase(jsonb) from public;

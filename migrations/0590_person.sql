@@ -1,16 +1,16 @@
 -- 0590: person. Exports and erases what assistant stores about somebody: their memberships, and everything that refers to these. A tenant's
 -- own sums of usage stay; they name nobody.
 -- migrate:up
--- The tables whose rows belong to members, by the catalog: `joins` is the condition between a row t and its member u. Messages belong to the
--- member whose conversation they are in.
-create function private.assistant_tables(out relation regclass, out joins text) returns setof record
+-- The tables whose rows belong to members, by the catalog: `joins` is the condition between a row t and its member u; `is_kept` says that a row
+-- stays without its member. Messages belong to the member whose conversation they are in.
+create function private.assistant_tables(out relation regclass, out joins text, out is_kept boolean) returns setof record
   language sql stable
   set search_path = ''
   as $$
 -- Of a table that names two members in a row, either of them.
-select own.conrelid::regclass, '(' || string_agg(own.joins, ' or ' order by own.joins) || ')'
+select own.conrelid::regclass, '(' || string_agg(own.joins, ' or ' order by own.joins) || ')', bool_and(own.is_kept)
 from (
-  select r.conrelid, '(' || string_agg(format('t.%I = u.%I', a.attname, b.attname), ' and ' order by k.at) || ')' as joins
+  select r.conrelid, '(' || string_agg(format('t.%I = u.%I', a.attname, b.attname), ' and ' order by k.at) || ')' as joins, r.confdeltype = 'n' as is_kept
   from pg_catalog.pg_constraint as r
   cross join lateral unnest(r.conkey, r.confkey) with ordinality as k (child, parent, at)
   inner join pg_catalog.pg_attribute as a on a.attrelid = r.conrelid and a.attnum = k.child
@@ -20,7 +20,7 @@ from (
 ) as own
 group by own.conrelid
 union all
-select 'assistant.users'::regclass, 't.id = u.id'
+select 'assistant.users'::regclass, 't.id = u.id', false
 $$;
 revoke execute on function private.assistant_tables() from public;
 
@@ -89,13 +89,47 @@ end
 $$;
 revoke execute on function private.erase_assistant_account(jsonb) from public;
 
--- Hook: erases a person's rows, and counts them by table.
+-- Hook: erases a person's rows, and counts them by table. At most a part of them, from one table; the members, by whom the others are found, and
+-- everything else go when there is no more than one part of all.
 create function private.assistant_erase(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  members constant uuid[] := private.members_of(person);
+  most constant int := 10000;
+  one record;
+  rows_ tid[];
+  total bigint := 0;
+  left_ jsonb := '{}';
 begin
-  return private.erase_members(private.members_of(person));
+  for one in select distinct u.tenant_id from assistant.users as u where u.id = any (members) order by u.tenant_id loop
+    perform private.lock_tenant(one.tenant_id);
+  end loop;
+  for one in
+    select
+      'assistant.messages' as relation, 'delete from assistant.messages as t' as remedy,
+      'inner join assistant.conversations as c on c.tenant_id = u.tenant_id and c.user_id = u.id
+       inner join assistant.messages as t on t.conversation_id = c.id' as source, 1 as place
+    union all
+    select
+      t.relation::text, format(case when t.is_kept then 'update %s as t set user_id = null' else 'delete from %s as t' end, t.relation),
+      format('inner join %s as t on %s', t.relation, t.joins), 2
+    from private.assistant_tables() as t where t.relation <> 'assistant.users'::regclass
+    order by place, relation
+  loop
+    -- By their places, which no other row gets while this statement runs: some of the tables have no id. A row that somebody changes
+    -- meanwhile is left to the next call.
+    execute format('select array(select t.ctid from assistant.users as u %s where u.id = any ($1) limit $2)', one.source) into rows_ using members, 2 * most;
+    total := total + cardinality(rows_);
+    if total > most then
+      execute format('%s where t.ctid = any ($1)', one.remedy) using rows_[:most];
+      left_ := left_ || jsonb_build_object(one.relation, nullif(greatest(0, cardinality(rows_) - most), 0));
+      return jsonb_build_object(one.relation, least(cardinality(rows_), most), 'left', jsonb_strip_nulls(left_));
+    end if;
+    left_ := left_ || jsonb_build_object(one.relation, nullif(cardinality(rows_), 0));
+  end loop;
+  return private.erase_members(members);
 end
 $$;
 revoke execute on function private.assistant_erase(jsonb) from public;

@@ -1,5 +1,6 @@
 // A person's data in assistant: exported and erased by account and by address, also where they have left; a tenant's sums stay.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { close, freshEmail, sql, transaction } from '../../support/stack.js';
 import {
@@ -106,6 +107,69 @@ test('an export and an erasure by address find the member, an invitation, and no
     [0, 0, 0, 0, 0],
   );
 });
+
+test('an erasure goes on in parts, however much a member has', () =>
+  transaction(async (query) => {
+    const [{ id: tenant }] = await query(
+      `insert into assistant.tenants (name, slug, llm_provider, llm_model) values ('x', $1, 'x1', 'x') returning id`,
+      [`t${randomUUID()}`],
+    );
+    const make = async () => {
+      const email = freshEmail();
+      const [{ id, auth_id }] = await query(
+        'insert into assistant.users (tenant_id, email, auth_id) values ($1, $2, gen_random_uuid()) returning id, auth_id',
+        [tenant, email],
+      );
+      await query(
+        `with talk as (insert into assistant.conversations (tenant_id, user_id) values ($1, $2) returning id)
+         insert into assistant.messages (conversation_id, content) select talk.id, 'x' from talk`,
+        [tenant, id],
+      );
+      return { id, email, auth_id };
+    };
+    const [person, colleague] = [await make(), await make()];
+    await query(
+      `insert into assistant.messages (conversation_id, content)
+       select c.id, 'x' from assistant.conversations as c, generate_series(1, 10000) where c.user_id = $1`,
+      [person.id],
+    );
+    await query(
+      `insert into private.usage_events
+         (tenant_id, event_id, user_id, at, day, provider, model, prompt_tokens, completion_tokens, source, payload_hash)
+       select $1, 'event ' || n, $2, now(), '2026-01-01', 'x', 'x', 1, 1, 'chat', sha256('x') from generate_series(1, 10001) as n`,
+      [tenant, person.id],
+    );
+    const answers = [];
+    for (let more = true; more; ) {
+      const [{ answer }] = await query(
+        `select private.assistant_erase(jsonb_build_object('users', $1::jsonb)) as answer`,
+        [JSON.stringify([person.auth_id])],
+      );
+      answers.push(answer);
+      more = Object.keys(answer.left ?? {}).length > 0;
+    }
+    assert.deepEqual(answers.slice(0, -1), [
+      { 'assistant.messages': 10000, left: { 'assistant.messages': 1 } },
+      {
+        'private.usage_events': 10000,
+        left: { 'assistant.messages': 1, 'assistant.conversations': 1, 'private.usage_events': 1 },
+      },
+    ]);
+    assert.deepEqual([answers[2]['assistant.users'], answers[2]['assistant.messages']], [1, 1]);
+    const [rest] = await query(
+      `select
+        (select count(*)::int from private.usage_events where tenant_id = $1) as events,
+        (select count(*)::int from private.usage_events where user_id is not null and tenant_id = $1) as own,
+        (select count(*)::int from assistant.messages as m
+         join assistant.conversations as c on c.id = m.conversation_id and c.user_id = $2) as messages`,
+      [tenant, colleague.id],
+    );
+    assert.deepEqual(
+      rest,
+      { events: 10001, own: 0, messages: 1 },
+      'the tenant’s events stay, and the colleague’s rows',
+    );
+  }));
 
 test('who has left is found by the account, with what they said', async () => {
   const { tenant, person } = await people();

@@ -78,6 +78,51 @@ test('an erasure removes the rows of every table but billing, and counts them', 
   });
 });
 
+test('an erasure goes on in parts, however much a user has', () =>
+  transaction(async (query) => {
+    const [user, mine] = [randomUUID(), `${randomUUID()}@example.org`];
+    await fill(query, user, mine);
+    await query(
+      `insert into flashfusion.agent_tasks (agent_id, user_id, task_type, status, completed_at)
+       select a.id, $1, 'x', 'completed', now()
+       from (select id from flashfusion.agents limit 1) as a, generate_series(1, 10000)`,
+      [user],
+    );
+    await query(
+      `insert into flashfusion.notifications (user_id, title, message) select $1, 'x', 'x' from generate_series(1, 20000)`,
+      [user],
+    );
+    const answers = [];
+    for (let more = true; more; ) {
+      const [{ answer }] = await query('select edge.erase_person($1) as answer', [mine]);
+      answers.push(answer);
+      more = Object.keys(answer.left).length > 0;
+    }
+    const seen = answers.map(({ erased, left }) =>
+      ['agent_tasks', 'notifications'].map((name) => [erased, left].map((rows) => rows[`flashfusion.${name}`] ?? 0)),
+    );
+    assert.deepEqual(seen, [
+      [
+        [10000, 1],
+        [0, 0],
+      ],
+      [
+        [0, 1],
+        [10000, 10000],
+      ],
+      [
+        [0, 1],
+        [10000, 1],
+      ],
+      [
+        [1, 0],
+        [1, 0],
+      ],
+    ]);
+    for (const table of OWNED().filter((name) => name !== 'flashfusion.billing'))
+      assert.equal(await countOf(query, table, user), 0, table);
+  }));
+
 test('a deleted account is erased in the same way, at once with its secrets', async () => {
   const user = randomUUID();
   await transaction(async (query) => {
