@@ -140,6 +140,7 @@ declare
   message observatory.messages;
   agents text[];
   is_prompt_hidden boolean;
+  is_output_hidden boolean;
   shown jsonb := '[]';
   after_seq bigint := -1;
   after_id uuid := '00000000-0000-0000-0000-000000000000';
@@ -190,11 +191,16 @@ begin
   end if;
   -- The prompt of a subagent is the input of the tool that started it.
   is_prompt_hidden := shared.agent is not null and 'tool_inputs' = any (link.hide);
+  is_output_hidden := 'tool_outputs' = any (link.hide);
   for message in
     select m.*
     from observatory.messages as m
     where m.conversation_id = conversation.id and (m.seq, m.id) > (after_seq, after_id)
       and m.role in ('user', 'assistant') and not (m.role = 'user' and is_prompt_hidden) and not m.is_meta
+      -- Older agents write what a subagent says into the file of the session itself.
+      and not (m.is_sidechain and conversation.agent_id is null and (is_output_hidden or (m.role = 'user' and 'tool_inputs' = any (link.hide))))
+      -- Output of commands, and summaries of what tools have given.
+      and not (m.role = 'user' and is_output_hidden and not private.is_asked(false, m.content, null, m.metadata))
       and (link.include_later or m.created_at <= link.created_at)
     order by m.seq, m.id
     limit most + 1

@@ -153,6 +153,56 @@ test('what a link hides of tools, it hides of subagents: their prompts are input
   assert.equal(await codeOf(shown(outputs, null, 'one')), 'RG667');
 });
 
+test('what a link hides of tools, it hides of subagents in the session’s own file, of shells and of summaries', async () => {
+  const owner = person();
+  const talk = await conversation(await project(owner), owner, [
+    'question',
+    'answer',
+    { role: 'user', content: 'side prompt', is_sidechain: true },
+    { role: 'assistant', content: 'side answer', is_sidechain: true },
+    { role: 'user', content: '<bash-input>ls</bash-input>' },
+    { role: 'user', content: '<bash-stdout>a.txt</bash-stdout><bash-stderr></bash-stderr>' },
+    { role: 'user', content: 'a summary', metadata: { is_compact_summary: true } },
+    {
+      role: 'user',
+      content: 'no, stop',
+      content_blocks: JSON.stringify([
+        { type: 'tool_result', tool_use_id: 'x' },
+        { type: 'text', text: 'no, stop' },
+      ]),
+    },
+  ]);
+  const texts = async (hide) => textsOf(await shown((await share(owner, talk, { hide })).token));
+  const all = [
+    'question',
+    'answer',
+    'side prompt',
+    'side answer',
+    '<bash-input>ls</bash-input>',
+    '<bash-stdout>a.txt</bash-stdout><bash-stderr></bash-stderr>',
+    'a summary',
+    'no, stop',
+  ];
+  const without = (...gone) => all.filter((_, at) => !gone.includes(at));
+  assert.deepEqual(await texts([]), all);
+  assert.deepEqual(await texts(['tool_inputs']), without(2));
+  assert.deepEqual(await texts(['tool_outputs']), without(2, 3, 5, 6));
+  // Of a subagent's own conversation, all lines are its.
+  const own = await conversation(
+    await project(owner),
+    owner,
+    [
+      { role: 'user', content: 'side prompt', is_sidechain: true },
+      { role: 'assistant', content: 'side answer', is_sidechain: true },
+    ],
+    { agent_id: 'one' },
+  );
+  assert.deepEqual(textsOf(await shown((await share(owner, own, { hide: ['tool_outputs'] })).token)), [
+    'side prompt',
+    'side answer',
+  ]);
+});
+
 test('subagents and their messages that come later are shown only if that was chosen', async () => {
   const owner = person();
   const id = await project(owner);
