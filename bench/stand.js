@@ -9,7 +9,7 @@ import { workerd } from '../dev/workerd.js';
 /** The secret by which events of Stripe's are signed. */
 export const STRIPE = 'whsec_bench';
 
-const variables = (stack, provider) => {
+const variables = (stack, providers) => {
   const { keys, issuer, postgrestUrl, accounts } = stack;
   const nowhere = 'http://127.0.0.1:9';
   const roles = ['anon', 'authenticated', 'service_role'];
@@ -27,7 +27,7 @@ const variables = (stack, provider) => {
     STRIPE_API_KEY: 'sk_test_nobody',
     STRIPE_URL: nowhere,
     BILLING_RETURN_URL: `${nowhere}/billing`,
-    LLM_PROVIDER_URLS: `openai=${provider}`,
+    LLM_PROVIDER_URLS: providers.join(','),
     WHATSAPP_APP_SECRET: keys.whatsapp_app_secret,
     WHATSAPP_VERIFY_TOKEN: keys.whatsapp_verify_token,
   };
@@ -35,17 +35,18 @@ const variables = (stack, provider) => {
 
 /**
  * Calls the body with the edge, as {part, url}; edge and provider are stopped afterwards.
- * @param {{data: string, stack: object, more?: Record<string, string>, inspector?: number, say: Function}} system stack: of startStack, `behind the edge`;
- * more: further variables; inspector: as workerd takes it
+ * @param {{data: string, stack: object, name?: string, more?: Record<string, string>, providers?: string[], inspector?: number, say: Function}} system stack: of
+ * startStack, `behind the edge`; name: of the edge, in its log's name; more: further variables; providers: of language models, further entries
+ * of LLM_PROVIDER_URLS; inspector: as workerd takes it
  */
-export const withStand = async ({ data, stack, more = {}, inspector, say }, body) => {
+export const withStand = async ({ data, stack, name = 'edge', more = {}, providers = [], inspector, say }, body) => {
   const provider = fork(join(import.meta.dirname, 'assistant', 'provider.js'));
   let edge;
   try {
     const [address] = await once(provider, 'message');
     edge = workerd({
-      ...{ data, name: 'edge', port: await freePort(), inspector, logFile: join(data, 'log', 'edge.log'), say },
-      variables: { ...variables(stack, address), ...more },
+      ...{ data, name, port: await freePort(), inspector, logFile: join(data, 'log', `${name}.log`), say },
+      variables: { ...variables(stack, [`openai=${address}`, ...providers]), ...more },
     });
     await edge.part.start();
     return await body(edge);

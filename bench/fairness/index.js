@@ -28,6 +28,19 @@ const AIM = 2;
 /** Seconds of each reader, and rounds. */
 const USUAL = { seconds: 5, rounds: 3 };
 
+/** All attacks, to know their names: each needs a token that can be split. */
+const ATTACKS = attacks({ token: 'a.b.c' });
+
+/** The attacks that `--only` names by parts of their names; all without one. */
+const chosenOf = (only, all) => {
+  if (only === '') return all;
+  const parts = only.split(',').map((part) => part.trim());
+  const unknown = parts.filter((part) => part === '' || !all.some(({ name }) => name.includes(part)));
+  if (unknown.length > 0)
+    throw new Error(`no attack has this in its name: ${unknown.map((part) => `“${part}”`).join(', ')}`);
+  return all.filter(({ name }) => parts.some((part) => name.includes(part)));
+};
+
 const parsed = (flags) => {
   try {
     const options = {
@@ -36,6 +49,7 @@ const parsed = (flags) => {
       only: { type: 'string', default: '' },
     };
     const { values } = parseArgs({ args: flags, options });
+    chosenOf(values.only, ATTACKS);
     return { seconds: Number(values.seconds), rounds: Number(values.rounds), only: values.only };
   } catch (error) {
     throw new SetupError(
@@ -95,8 +109,8 @@ const burn = async (parts, body) => {
 };
 
 class Bench {
-  constructor({ parts, edge, signal, seconds }) {
-    Object.assign(this, { parts: [...parts, edge.part], edge, signal, seconds });
+  constructor({ parts, edges, signal, seconds }) {
+    Object.assign(this, { parts: [...parts, ...edges.map(({ part }) => part)], signal, seconds });
   }
 
   get pids() {
@@ -104,8 +118,8 @@ class Bench {
   }
 
   /** The reader, in a process of its own. */
-  async read(token) {
-    const flags = [this.edge.url, token, `${this.seconds}`];
+  async read(token, edge) {
+    const flags = [edge.url, token, `${this.seconds}`];
     const reader = fork(join(import.meta.dirname, 'reader.js'), flags);
     const stop = () => reader.kill('SIGKILL');
     this.signal.addEventListener('abort', stop);
@@ -124,7 +138,7 @@ class Bench {
   }
 
   /** The reader beside an attack; and how many cores each thread has kept busy, those of the attack's process included. */
-  async beside(reader, name, target) {
+  async beside(reader, edge, name, target) {
     const attacker = fork(join(import.meta.dirname, 'attacker.js'), [name, JSON.stringify(target)]);
     const over = new Promise((resolve) => {
       attacker.once('message', resolve);
@@ -134,11 +148,11 @@ class Bench {
       await sleep(1500);
       const used = () => threadSeconds([...this.pids, attacker.pid]);
       const [usedBefore, from] = [used(), performance.now()];
-      const read = await this.read(reader);
+      const read = await this.read(reader, edge);
       const cores = coresBetween(usedBefore, used(), (performance.now() - from) / 1000);
       attacker.send('stop');
       // The isolate runs on the first thread of workerd.
-      return { ...read, cores: [...cores.values()], thread: cores.get(this.edge.part.pid), statuses: await over };
+      return { ...read, cores: [...cores.values()], thread: cores.get(edge.part.pid), statuses: await over };
     } finally {
       attacker.kill('SIGKILL');
     }
@@ -156,7 +170,7 @@ const withServices = async (body) => {
   }
 };
 
-const measured = async ({ stack, edge, stopping, options }) => {
+const measured = async ({ stack, edge, guarded, stopping, options }) => {
   const { signal } = stopping;
   const client = new pg.Client({ connectionString: stack.databaseUrl });
   await client.connect();
@@ -167,30 +181,31 @@ const measured = async ({ stack, edge, stopping, options }) => {
     const token = await issue(stack.keys, { issuer: stack.issuer.issuer, sub: reader });
     const bench = new Bench({
       parts: stack.parts,
-      edge,
+      edges: [edge, guarded],
       signal,
       seconds: options.seconds,
     });
-    await bench.read(token);
+    await bench.read(token, guarded);
+    await bench.read(token, edge);
     const usedBefore = cpuSeconds(bench.pids);
-    const alone = await bench.read(token);
+    const alone = await bench.read(token, edge);
     const own = sum(coresBetween(usedBefore, cpuSeconds(bench.pids), options.seconds).values());
     say(`alone: p50 ${rounded(alone.p50)} ms, p99 ${rounded(alone.p99)} ms, ${rounded(own)} cores`);
     const rows = [];
-    const target = await prepare({ stack, edgeUrl: edge.url, sql });
-    const chosen = options.only.split(',');
-    for (const attack of attacks(target).filter(({ name }) => chosen.some((part) => name.includes(part)))) {
+    const target = await prepare({ stack, edgeUrl: edge.url, guardedUrl: guarded.url, sql });
+    for (const attack of chosenOf(options.only, attacks(target))) {
+      const attacked = attack.base === guarded.url ? guarded : edge;
       // In turns, so that a busy minute of the machine meets both.
       const rounds = [];
       for (let round = 0; round < options.rounds; round += 1) {
         // A new day: what earlier attacks have written is not to refuse this one.
         await sql('truncate private.daily_usage');
-        const beside = await bench.beside(token, attack.name, target);
+        const beside = await bench.beside(token, attacked, attack.name, target);
         await sleep(2500);
         const all = sum(beside.cores);
         const cores = Math.max(0, all - own);
         const parts = beside.cores.map((each) => (each * cores) / all);
-        rounds.push({ beside, cores, burnt: await burn(parts, () => bench.read(token)) });
+        rounds.push({ beside, cores, burnt: await burn(parts, () => bench.read(token, attacked)) });
       }
       const median = (of) => percentile(rounds.map(of), 0.5);
       const p99 = median(({ beside }) => beside.p99);
@@ -269,19 +284,20 @@ export const run = async (flags) => {
     const { alone, rows, order } = await withBenchmarkSystem(
       { stopping, only: 'behind the edge', accounts: true, say },
       (system) =>
-        withServices((address) =>
-          withStand(
-            {
-              ...system,
-              more: {
-                ...{ REALTIME_URL: address, STORAGE_URL: address, FUNCTIONS_URL: address },
-                N8N_URL: `${address}/slow`,
-              },
-              say,
-            },
-            (edge) => measured({ ...system, edge, stopping, options }),
-          ),
-        ),
+        withServices((address) => {
+          const more = {
+            ...{ REALTIME_URL: address, STORAGE_URL: address, FUNCTIONS_URL: address },
+            N8N_URL: `${address}/slow`,
+          };
+          const providers = [`endless=${address}/endless`];
+          const turnstile = { TURNSTILE_SECRET: 'nobody', TURNSTILE_URL: `${address}/siteverify` };
+          const stand = { ...system, more, providers, say };
+          return withStand(stand, (edge) =>
+            withStand({ ...stand, name: 'guarded edge', more: { ...more, ...turnstile } }, (guarded) =>
+              measured({ ...system, edge, guarded, stopping, options }),
+            ),
+          );
+        }),
     );
     const facts = { ...machine(), workerd: packageVersion('workerd') };
     const text = markdown({ facts, options, alone, rows });

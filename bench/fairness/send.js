@@ -1,7 +1,7 @@
 // One request of a reader or an attacker.
 import { request } from 'node:http';
 
-/** One request; gives status and milliseconds. A request that broke has status 0. */
+/** One request; gives status and milliseconds. A request that broke has status 0. With `transfer-encoding` the body declares no length. */
 export const send = (agent, base, { path, method = 'GET', headers = {}, body }) =>
   new Promise((resolve) => {
     const start = performance.now();
@@ -10,7 +10,8 @@ export const send = (agent, base, { path, method = 'GET', headers = {}, body }) 
       agent,
       method,
       headers: {
-        ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(body !== undefined && !headers['transfer-encoding'] && { 'content-length': Buffer.byteLength(body) }),
         ...headers,
       },
     });

@@ -23,6 +23,13 @@ export const untilOver = async (going, milliseconds) => {
   while (going() && performance.now() < until) await sleep(100);
 };
 
+/** Reads the first bytes of an answer, for so many milliseconds, and leaves. */
+export const glance = async (answer, milliseconds) => {
+  await new Promise((resolve) => answer.once('data', resolve).once('close', resolve));
+  await sleep(milliseconds);
+  answer.destroy();
+};
+
 /** What one connection does that does not read its answers, each for so many milliseconds. */
 export const unread =
   (milliseconds, make) =>

@@ -1,5 +1,5 @@
 // What the abusive callers have: rows of their own that are slow to filter, long to read and expensive to embed, a project of transcripts with
-// a shared conversation, a tenant, a workflow, an agent, and the token of a worker.
+// a shared conversation, two tenants, a workflow, an agent, and the token of a worker.
 import { randomUUID } from 'node:crypto';
 import { token as issue, serviceKey } from '../../../dev/issuer.js';
 import { SLOW_FOR } from './requests.js';
@@ -46,10 +46,10 @@ const transcripts = async (edgeUrl, token) => {
 
 /**
  * Makes them.
- * @param {{stack: object, edgeUrl: string, sql: Function}} system
+ * @param {{stack: object, edgeUrl: string, guardedUrl: string, sql: Function}} system guardedUrl: of an edge that asks Turnstile about leads
  * @returns {Promise<object>} what attacks are given
  */
-export const prepare = async ({ stack, edgeUrl, sql }) => {
+export const prepare = async ({ stack, edgeUrl, guardedUrl, sql }) => {
   const { issuer } = stack.issuer;
   const abuser = randomUUID();
   const token = await issue(stack.keys, { issuer, sub: abuser });
@@ -66,6 +66,13 @@ export const prepare = async ({ stack, edgeUrl, sql }) => {
        values ('Abused', 'abused', 'openai', 'a-model', 100000, 1000000000) returning id
      )
      insert into assistant.users (tenant_id, auth_id, email) select id, gen_random_uuid(), 'abuser@example.org' from t returning auth_id`,
+  );
+  const [{ auth_id: endless }] = await sql(
+    `with t as (
+       insert into assistant.tenants (name, slug, llm_provider, llm_model, rate_limit_per_minute, daily_token_limit)
+       values ('Endless', 'endless', 'endless', 'a-model', 100000, 1000000000) returning id
+     )
+     insert into assistant.users (tenant_id, auth_id, email) select id, gen_random_uuid(), 'endless@example.org' from t returning auth_id`,
   );
   const [{ id: agent }] = await sql(
     `insert into flashfusion.agents (name, type) values ('Greedy', 'tester') returning id`,
@@ -85,10 +92,11 @@ export const prepare = async ({ stack, edgeUrl, sql }) => {
   });
   if (!made.ok) throw new Error(`the token of a worker: ${made.status} ${await made.text()}`);
   return {
-    ...{ edgeUrl, postgrestUrl: stack.postgrestUrl, token, key: stack.keys.publishable_key },
+    ...{ edgeUrl, guardedUrl, postgrestUrl: stack.postgrestUrl, token, key: stack.keys.publishable_key },
     ...{ agent, workflowId },
     worker: (await made.json()).token,
     member: await issue(stack.keys, { issuer, sub: member }),
+    endless: await issue(stack.keys, { issuer, sub: endless }),
     ...(await transcripts(edgeUrl, token)),
   };
 };

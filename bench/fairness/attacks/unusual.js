@@ -4,7 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
-import { agent, open, unread, untilOver } from './open.js';
+import { agent, glance, open, unread, untilOver } from './open.js';
 
 const MB = 1024 * 1024;
 const guess = (bytes) => randomBytes(bytes).toString('base64url');
@@ -62,6 +62,13 @@ const whole = ({ edgeUrl: base, token, key, bearer, conversation, link }) => {
     one('uploads of one user to storage', 14, [200, 429], () =>
       post(`/storage/v1/object/files/${randomUUID()}`, FILE, { ...bearer, 'content-type': 'text/plain' }),
     ),
+    one('uploads of unknown length of one user to storage', 14, [200, 429], () =>
+      post(`/storage/v1/object/files/${randomUUID()}`, FILE, {
+        ...bearer,
+        'content-type': 'text/plain',
+        'transfer-encoding': 'chunked',
+      }),
+    ),
     one('pieces of a resumable upload of one user to storage', 14, [200, 429], () => ({
       ...{ method: 'PATCH', path: '/storage/v1/upload/resumable/a', body: FILE },
       headers: {
@@ -74,13 +81,6 @@ const whole = ({ edgeUrl: base, token, key, bearer, conversation, link }) => {
     one('downloads of one user from storage', 14, [200, 429], () => get('/storage/v1/object/authenticated/files/a')),
     one('slow functions of one user', 30, [200, 429], () => post('/functions/v1/slow', '{}', bearer)),
   ];
-};
-
-/** Reads the first bytes of an answer, for so many milliseconds, and leaves. */
-const glance = async (answer, milliseconds) => {
-  await new Promise((resolve) => answer.once('data', resolve).once('close', resolve));
-  await sleep(milliseconds);
-  answer.destroy();
 };
 
 /** The id of the first event of a listener. */
