@@ -7,9 +7,12 @@ import { test } from 'node:test';
 import { verdict } from '../../../bench/aims.js';
 import { DOCUMENTS, PLOTS, plotsOf, shapeOf, withFigures } from '../../../bench/document.js';
 import { attacks } from '../../../bench/fairness/attacks/index.js';
+import { run as fairness } from '../../../bench/fairness/index.js';
+import { KNOWN } from '../../../bench/fairness/known.js';
 import { plots } from '../../../bench/plot.js';
 import { growthRow } from '../../../bench/scale/aims.js';
 import { root } from '../../../dev/paths.js';
+import { SetupError } from '../../../dev/setup.js';
 
 const settled = (rows) => {
   const script = `import { settle } from ${JSON.stringify(join(root, 'bench', 'aims.js'))}; settle(${JSON.stringify(rows)});`;
@@ -128,6 +131,45 @@ test('every abusive caller names the answers that it is to get', () => {
   const all = attacks({ token: 'a.b.c' });
   assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
   for (const { name, statuses } of all) assert.ok(statuses.length > 0, name);
+});
+
+/** What the titles of tests of abusive callers say. */
+const ABUSE =
+  /hangs? up|hung up|hang-up|guess|flood|forged|endless|byte by byte|in turns|thousand times|again and again|one caller|(one|a) user has|does? not read|(reads|takes) nothing|fill the (isolate|memory)|at most a share/i;
+
+/** The titles of the tests of a file, as they are written there. */
+const titlesOf = (file) =>
+  [...readFileSync(file, 'utf8').matchAll(/\btest\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)].map(([, , title]) => title);
+
+test('every test of an abusive caller has its attack in the benchmark of fairness, or a reason why there is none', () => {
+  const names = new Set(attacks({ token: 'a.b.c' }).map(({ name }) => name.replace(/, \d+ at once/, '')));
+  const folder = join(root, 'tests');
+  for (const [file, known] of Object.entries(KNOWN)) {
+    const titles = new Set(titlesOf(join(folder, file)));
+    for (const [title, attacked] of Object.entries(known)) {
+      assert.ok(titles.has(title), `${file}: no test “${title}”`);
+      if (!Array.isArray(attacked)) continue;
+      assert.ok(attacked.length > 0, title);
+      for (const name of attacked) assert.ok(names.has(name), `${title}: no attack “${name}”`);
+    }
+  }
+  const stories = readdirSync(folder, { recursive: true }).filter((file) => /e2e\/[^/]*\.test\.js$/.test(file));
+  assert.ok(stories.length > 50);
+  const missing = stories.flatMap((file) =>
+    titlesOf(join(folder, file))
+      .filter((title) => ABUSE.test(title) && !Object.hasOwn(KNOWN[file] ?? {}, title))
+      .map((title) => `${file}: ${title}`),
+  );
+  assert.deepEqual(missing, [], 'bench/fairness/known.js names them');
+});
+
+test('the benchmark of fairness measures nothing if it does not know an attack that it is to measure', async () => {
+  for (const only of ['no such caller', 'leads of one address,no such caller', 'leads of one address,'])
+    await assert.rejects(fairness(['--only', only]), (error) => {
+      assert.ok(error instanceof SetupError);
+      assert.match(error.message, /no attack has this in its name: “(no such caller)?”/);
+      return true;
+    });
 });
 
 test('the plots are those of the results, and each is shown', () => {
