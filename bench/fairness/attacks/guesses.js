@@ -15,10 +15,10 @@ export const guesses = ({ edgeUrl: base, guardedUrl, token, key }) => {
   });
   const post = (path, body, headers) => ({ method: 'POST', path, body, headers });
   return [
-    one('codes that name no account, guessed', 14, [403, 429], () =>
+    // Few attempts in five minutes are heard: in a later round all may be refused.
+    one('codes that name no account, guessed', 14, [429, 403], () =>
       post('/auth/v1/verify', JSON.stringify({ type: 'email', token_hash: guess(9) }), { apikey: key, ...from(59) }),
     ),
-    // A user has few attempts in five minutes: in a later round all may be refused.
     one('codes of a second factor, guessed by one user', 14, [429, 404], () =>
       post('/auth/v1/factors/a/verify', JSON.stringify({ challenge_id: 'a', code: guess(6) }), {
         apikey: key,
