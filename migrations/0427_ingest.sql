@@ -530,6 +530,9 @@ begin
       update observatory.projects as p set last_activity_at = now()
       where p.id = known.project_id and p.last_activity_at < now() - interval '1 minute';
       perform private.use_allowance('transcripts', octet_length(body), entries);
+    else
+      -- Broken lines alone have made rows, too: the file and its conversation, at times a project.
+      perform private.use_allowance('transcripts', 0, 1);
     end if;
   end if;
 

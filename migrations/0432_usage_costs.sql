@@ -240,6 +240,11 @@ begin
   order by r.at
   limit 1;
   if receipt is null then
+    -- A dry run has changed nothing that its receipt would explain. Nothing else deletes it, and each call makes one.
+    if reprice.dry_run then
+      delete from private.reprice_receipts as r
+      where r.project_id = reprice.project and r.at < now() - interval '1 day' and r.is_dry_run and r.finished_at is not null;
+    end if;
     insert into private.reprice_receipts (project_id, user_id, is_dry_run) values (reprice.project, caller, coalesce(reprice.dry_run, false))
     returning id into receipt;
   end if;

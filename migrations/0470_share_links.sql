@@ -120,6 +120,7 @@ begin
   if wrong is not null then
     perform private.refuse(422, 'RG675', 'A share link cannot be like this', wrong, 'Correct it and send it again.');
   end if;
+  perform private.require_allowance('observatory');
   -- Uploads that were under way have ended then; rows of later ones are newer than the link.
   perform private.lock_observatory_owner(shared.owner_id);
   insert into observatory.share_links (project_id, conversation_id, created_by, title, hide, include_later, expires_at, created_at)
@@ -131,6 +132,7 @@ begin
   returning * into link;
   token := private.digest('observatory_shares', uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(link.id));
   insert into private.share_tokens (share_id, hash) values (link.id, sha256(token));
+  perform private.use_allowance('observatory', octet_length(to_jsonb(link)::text), 1);
   return jsonb_build_object(
     'id', link.id, 'token', private.base64url(token), 'path', '/v1/shared/' || private.base64url(token), 'expires_at', link.expires_at,
     'hide', link.hide, 'include_later', link.include_later

@@ -280,6 +280,16 @@ test('a broken line costs itself alone, and stands among the errors of its file'
   ]);
 });
 
+test('uploads of broken lines alone count for the day’s allowance, one row each', async () => {
+  const sub = randomUUID();
+  for (const name of ['one', 'two']) await send(sub, `/p/-home-me/${name}.jsonl`, '{"torn": "li\n[]\n');
+  const used = () =>
+    sql(`select rows::int from private.daily_usage where name = 'transcripts' and caller = 'user ' || $1`, [sub]);
+  assert.deepEqual(await used(), [{ rows: 2 }]);
+  await send(sub, `/p/-home-me/two.jsonl`, '{"torn": "li\n[]\n');
+  assert.deepEqual(await used(), [{ rows: 2 }], 'what is known does not count');
+});
+
 test('CRLF, a byte order mark and no line feed at the end change nothing', async () => {
   const plain = short();
   const sub = randomUUID();

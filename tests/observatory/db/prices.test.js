@@ -252,6 +252,20 @@ test('an owner has costs computed again, and gets a receipt that adds up', async
   assert.equal(receipts, 4);
 });
 
+test('a dry run deletes the receipts of earlier dry runs, and no other', async () => {
+  await list([{}]);
+  const who = await project();
+  await store(who, 'one', [used('priced-large', { input: 1 })]);
+  const made = [await reprice(who, { dry_run: true }), await reprice(who)].map(({ id }) => id);
+  await sql(`update private.reprice_receipts set at = now() - interval '25 hours' where id = any ($1)`, [made]);
+  made.push((await reprice(who, { dry_run: true })).id, (await reprice(who, { dry_run: true })).id);
+  const left = await sql('select id from private.reprice_receipts where project_id = $1 order by id', [who.project]);
+  assert.deepEqual(
+    left.map(({ id }) => id),
+    made.slice(1),
+  );
+});
+
 test('what one call does not finish, the next one or the job does', async () => {
   await list([{}]);
   const who = await project();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { as, close, sql, stack } from '../../support/stack.js';
+import { as, close, sql, stack, transaction } from '../../support/stack.js';
 import { sendLines } from '../support/live.js';
 import { asUser, codeOf, conversation, person, project, say, vouchedFor } from '../support/world.js';
 
@@ -392,6 +392,19 @@ test('a token has 256 random bits, is stored as a digest only, and no two are al
   const last = token.at(-1) === 'A' ? 'Q' : 'A';
   for (const near of [token.slice(1), `${token}A`, `${token.slice(0, -2)}${token.at(-2) === 'x' ? 'y' : 'x'}${last}`])
     assert.equal(await codeOf(shown(near)), 'RG667');
+});
+
+test('a day’s allowance bounds how many links one user makes', async () => {
+  const owner = person();
+  const talk = await conversation(await project(owner), owner);
+  await transaction(async (query) => {
+    await query(`update private.daily_allowances set rows = 2 where name = 'observatory'`);
+    await query(`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: 'authenticated', sub: owner }),
+    ]);
+    for (let n = 0; n < 2; n++) await query('select observatory.share($1)', [talk]);
+    await assert.rejects(query('select observatory.share($1)', [talk]), /RG517/);
+  });
 });
 
 test('only who may write in the project shares, and only its maker or an owner revokes', async () => {
