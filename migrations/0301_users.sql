@@ -29,7 +29,7 @@ create table flashfusion.users (
 comment on table flashfusion.users is 'One row per user of flashfusion. Users never set tier, limits and counters.';
 -- Not unique: a refused second row would reveal the first one, and the first to enter an address would keep it.
 comment on column flashfusion.users.email is
-  'The issuer''s, if the token also has email_verified: true; of an account in auth.users once it is confirmed.';
+  'The issuer''s, if the token also has email_verified: true; of an account in auth.users once it is confirmed. ensure_user takes another one.';
 comment on column flashfusion.users.username is 'Chosen by the user, shown beside public projects. Unique without regard to case.';
 comment on column flashfusion.users.api_usage_count is 'Calls in the current month that count against api_usage_limit.';
 comment on column flashfusion.users.last_login_at is 'When the user last called ensure_user with a session: noted at most once a minute.';
@@ -140,16 +140,22 @@ create function flashfusion.ensure_user() returns flashfusion.users
   as $$
 declare
   caller flashfusion.users := private.flashfusion_caller();
+  address text;
 begin
   -- An API token is no login.
   if private.api_token() is null and coalesce(caller.last_login_at < now() - interval '1 minute', true) then
     update flashfusion.users as u set last_login_at = now() where u.id = caller.id returning * into caller;
+    -- The former address may be somebody else's by now, who wants to have their data exported or erased.
+    address := private.caller_email();
+    if address <> private.normalize_email(caller.email) or (address is not null and caller.email is null) then
+      update flashfusion.users as u set email = address where u.id = caller.id returning * into caller;
+    end if;
   end if;
   return caller;
 end
 $$;
 comment on function flashfusion.ensure_user() is
-  'The caller''s row, created at the first call. It notes last_login_at. Definer: users may not insert it, since tier, limits and counters are not theirs to set.';
+  'The caller''s row, created at the first call. It notes last_login_at and another verified address. Definer: users may not insert it, since tier, limits and counters are not theirs to set.';
 revoke execute on function flashfusion.ensure_user() from public;
 grant execute on function flashfusion.ensure_user() to authenticated;
 

@@ -24,26 +24,67 @@ select 'assistant.users'::regclass, 't.id = u.id', false
 $$;
 revoke execute on function private.assistant_tables() from public;
 
--- The members that a person is, has been or is invited as: by accounts, and by addresses.
+-- The members and invitations that have one of a person's addresses.
+create function private.members_named(person jsonb) returns uuid[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  addresses constant text[] := array(
+    select distinct private.normalize_email(e) from unnest(private.texts(coalesce(person -> 'emails', '[]'))) as e
+    where private.normalize_email(e) is not null
+  );
+begin
+  return array(select u.id from assistant.users as u where private.normalize_email(u.email) = any (addresses));
+end
+$$;
+revoke execute on function private.members_named(jsonb) from public;
+
+-- The members that a person is, has been or is invited as. By an address only invitations that nobody took, and active members whose account this
+-- database does not have. Of other members the account is known or they are gone: the address may be somebody else's by now.
 create function private.members_of(person jsonb) returns uuid[]
   language plpgsql stable
   set search_path = ''
   as $$
 declare
   accounts constant uuid[] := private.texts(coalesce(person -> 'users', '[]'))::uuid[];
-  addresses constant text[] := array(
-    select distinct private.normalize_email(e) from unnest(private.texts(coalesce(person -> 'emails', '[]'))) as e
-    where private.normalize_email(e) is not null
-  );
   members uuid[];
+  named uuid[];
+  known uuid[];
 begin
   members := array(select u.id from assistant.users as u where u.auth_id = any (accounts));
   members := members || array(select f.member_id from private.former_members as f where f.auth_id = any (accounts));
-  members := members || array(select u.id from assistant.users as u where private.normalize_email(u.email) = any (addresses));
-  return array(select distinct m from unnest(members) as m order by m);
+  named := private.members_named(person);
+  members := members || array(
+    select u.id from assistant.users as u where u.id = any (named) and u.auth_id is null and u.last_active_at is null
+  );
+  named := array(select u.id from assistant.users as u where u.id = any (named) and u.auth_id is not null and u.is_active);
+  if to_regclass('auth.users') is not null then
+    execute 'select array(
+      select u.id from assistant.users as u
+      where u.id = any ($1) and exists (select from auth.users as a where a.id = u.auth_id offset 0)
+    )' into known using named;
+  end if;
+  members := members || array(select n.id from unnest(named) as n (id) where n.id <> all (coalesce(known, '{}')));
+  return array(select distinct m.id from unnest(members) as m (id) order by m.id);
 end
 $$;
 revoke execute on function private.members_of(jsonb) from public;
+
+-- Hook: the members who have a person's address and may be somebody else by now.
+create function private.assistant_found(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  members constant uuid[] := private.members_of(person);
+begin
+  return jsonb_build_object('unproven', jsonb_strip_nulls(jsonb_build_object('members', (
+    select jsonb_agg(m.id order by m.id) from unnest(private.members_named(person)) as m (id) where m.id <> all (members)
+  ))));
+end
+$$;
+revoke execute on function private.assistant_found(jsonb) from public;
 
 -- Erases members with all their rows, and returns the number of rows by table.
 create function private.erase_members(members uuid[]) returns jsonb
@@ -200,6 +241,7 @@ revoke execute on function private.assistant_rows_of(jsonb) from public;
 
 insert into private.hooks (system, event, function) values
 ('assistant', 'account_erased', 'private.erase_assistant_account'),
+('assistant', 'person_found', 'private.assistant_found'),
 ('assistant', 'person_rows', 'private.assistant_rows_of'),
 ('assistant', 'person_export', 'private.assistant_export'),
 ('assistant', 'person_erase', 'private.assistant_erase');
@@ -221,11 +263,13 @@ grant execute on function assistant.erase_user(uuid) to service_role;
 
 -- migrate:down
 drop function assistant.erase_user(uuid);
-delete from private.hooks where system = 'assistant' and event in ('account_erased', 'person_rows', 'person_export', 'person_erase');
+delete from private.hooks where system = 'assistant' and event in ('account_erased', 'person_found', 'person_rows', 'person_export', 'person_erase');
 drop function private.assistant_rows_of(jsonb);
 drop function private.assistant_export(jsonb);
 drop function private.assistant_erase(jsonb);
 drop function private.erase_assistant_account(jsonb);
 drop function private.erase_members(uuid[]);
+drop function private.assistant_found(jsonb);
 drop function private.members_of(jsonb);
+drop function private.members_named(jsonb);
 drop function private.assistant_tables();

@@ -181,6 +181,57 @@ test('who has left is found by the account, with what they said', async () => {
   assert.deepEqual(await sql('select 1 from private.former_members where auth_id = $1', [person.auth_id]), []);
 });
 
+test('an address finds nobody who had it before: not who has left, nor who is deactivated', async () => {
+  const { tenant, email, person } = await people();
+  await asUser(person.auth_id, 'select assistant.leave_tenant()');
+  const suspended = await makeMember(tenant.id, 'member', { email: email.toUpperCase() });
+  await makeConversation(suspended, ['question']);
+  await sql('update assistant.users set is_active = false where id = $1', [suspended.id]);
+  const other = await makeTenant();
+  tenants.push(other);
+  const heir = await makeMember(other.id, 'member', { email });
+  await makeConversation(heir, ['question']);
+  const doubts = [person.id, suspended.id].toSorted();
+  const [{ found }] = await sql('select edge.export_person($1) as found', [email]);
+  assert.deepEqual(
+    found['assistant.users'].map(({ id }) => id),
+    [heir.id],
+  );
+  assert.deepEqual(found.unproven, { members: doubts });
+  const [{ receipt }] = await sql('select edge.erase_person($1) as receipt', [email]);
+  assert.deepEqual(receipt.unproven, { members: doubts });
+  assert.deepEqual([receipt.erased['assistant.users'], receipt.erased['assistant.conversations']], [1, 1]);
+  const [{ n }] = await sql('select count(*)::int as n from assistant.conversations where user_id = any ($1)', [
+    doubts,
+  ]);
+  assert.equal(n, 3, 'what they said is there');
+});
+
+test('a member whose account is in this database is found by the account’s address, and not by the invited one', async () => {
+  const { email, person, colleague } = await people();
+  const now = freshEmail();
+  await transaction(async (query) => {
+    await query('create table auth.users (id uuid primary key, email text, email_confirmed_at timestamptz)');
+    await query('insert into auth.users values ($1, $2, now()), ($3, $4, now())', [
+      ...[person.auth_id, now],
+      ...[colleague.auth_id, email],
+    ]);
+    const exported = async (address) => (await query('select edge.export_person($1) as found', [address]))[0].found;
+    const former = await exported(email);
+    assert.deepEqual(
+      former['assistant.users'].map(({ id }) => id),
+      [colleague.id],
+    );
+    assert.deepEqual(former.unproven, { members: [person.id] });
+    const current = await exported(now);
+    assert.deepEqual(
+      current['assistant.users'].map(({ id }) => id),
+      [person.id],
+    );
+    assert.deepEqual(current.unproven, {});
+  });
+});
+
 test('a person’s own rows are no mentions; others’ are', async () => {
   const { email, person, colleague } = await people();
   await makeConversation(person, [`my address is ${email}`], { title: `mine: ${email}` });

@@ -283,6 +283,28 @@ test('ensure_user notes the last login of a session, once a minute, and not that
   assert.ok((await call()) > at);
 });
 
+test('ensure_user takes another verified address, so that the former one no longer finds the user', async () => {
+  const user = randomUUID();
+  const [before, now] = [0, 1].map(() => `${randomUUID()}@example.org`);
+  const call = async (claims) => {
+    await sql(`update flashfusion.users set last_login_at = now() - interval '1 hour' where id = $1`, [user]);
+    return as(
+      { role: 'authenticated', claims: { sub: user, ...claims } },
+      async (query) => (await query('select email from flashfusion.ensure_user()'))[0].email,
+    );
+  };
+  assert.equal(await call({ email: 'unproven@example.org' }), null);
+  assert.equal(await call({ email: before, email_verified: true }), before);
+  assert.equal(await call({ email: before.toUpperCase(), email_verified: true }), before, 'the same one');
+  assert.equal(await call({ email: now, email_verified: 'true' }), before, 'not the boolean');
+  assert.equal(await call({}), before);
+  const api_token = { id: randomUUID(), systems: ['flashfusion'], endpoints: [], access: 'write' };
+  assert.equal(await call({ email: now, email_verified: true, api_token }), before);
+  assert.equal(await call({ email: now, email_verified: true }), now);
+  const users = async (email) => (await sql('select private.person($1, null) as found', [email]))[0].found.users;
+  assert.deepEqual([await users(before), await users(now)], [[], [user]]);
+});
+
 test('service_role erases a user, and only it', async () => {
   const user = randomUUID();
   await sql('select private.flashfusion_user($1)', [user]);
