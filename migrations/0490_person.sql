@@ -67,6 +67,8 @@ declare
   one record;
   rows_ bigint;
   counts jsonb := '{}';
+  going uuid[];
+  taken bigint := 0;
   is_large boolean;
 begin
   for one in select u.id from unnest(users) as u (id) order by u.id loop
@@ -93,10 +95,19 @@ begin
     execute format('select count(*) from %s as t where t.%I = any ($1)', one.relation, one.owner) into rows_ using users;
     counts := counts || jsonb_build_object(one.relation::text, rows_ + coalesce((counts ->> one.relation::text)::bigint, 0));
   end loop;
+  -- These projects take along what others have sent to them, such as former members.
+  going := array(select p.id from observatory.projects as p where p.owner_id = any (users));
+  for one in select t.relation from unnest(private.large_observatory_tables()) as t (relation) loop
+    execute format('select count(*) from (select from %s as t where t.project_id = any ($1) limit 50001) as o', one.relation)
+      into rows_ using going;
+    taken := taken + rows_;
+    exit when taken > 50000;
+  end loop;
   -- Rows or, of files, megabytes.
-  is_large := (select sum((counts ->> t.relation::text)::bigint) from unnest(private.large_observatory_tables()) as t (relation)) > 50000
-    or (select sum(f.byte_offset) from observatory.ingest_files as f where f.owner_id = any (users)) > 500000000
-    or (select sum(f.bytes) from observatory.session_files as f where f.owner_id = any (users)) > 500000000;
+  is_large := taken > 50000
+    or (select sum((counts ->> t.relation::text)::bigint) from unnest(private.large_observatory_tables()) as t (relation)) > 50000
+    or (select sum(f.byte_offset) from observatory.ingest_files as f where f.owner_id = any (users) or f.project_id = any (going)) > 500000000
+    or (select sum(f.bytes) from observatory.session_files as f where f.owner_id = any (users) or f.project_id = any (going)) > 500000000;
   if is_large then
     for one in select p.id from observatory.projects as p where p.owner_id = any (users) order by p.id loop
       perform private.hide_project(one.id);

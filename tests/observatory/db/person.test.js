@@ -222,6 +222,28 @@ test('what is too much for one transaction is hidden at once, and deleted by the
   for (const table of tables) assert.equal(await countOf(sql, table, user), 0, table.name);
 });
 
+test('what others have sent to a project that goes may be too much for one transaction, too', async () => {
+  const [user, former] = [person(), person()];
+  const id = await project(user);
+  const talk = await conversation(id, former);
+  await sql(
+    `insert into observatory.messages (project_id, conversation_id, owner_id, entry_uuid, entry_type, seq)
+     select $1, $2, $3, 'e' || n, 'user', n from generate_series(1, 50001) as n`,
+    [id, talk, former],
+  );
+  await erase(sql, user);
+  const left = await sql('select deleted_at is not null as is_hidden from observatory.conversations where id = $1', [
+    talk,
+  ]);
+  assert.deepEqual(left, [{ is_hidden: true }]);
+  for (let runs = 0; runs < 100; runs++) {
+    const [{ n }] = await sql('select private.purge_observatory()::int as n');
+    if (n === 0) break;
+  }
+  assert.deepEqual(await sql('select id from observatory.messages where owner_id = $1', [former]), []);
+  assert.deepEqual(await sql('select id from observatory.projects where id = $1', [id]), []);
+});
+
 test('rows of any table are too much for one transaction', async () => {
   const user = person();
   const id = await project(user);
