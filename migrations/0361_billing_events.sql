@@ -33,7 +33,7 @@ comment on column private.billing_events.path is 'Of a thin event: the path of i
 comment on column private.billing_events.fetched is 'The object of a thin event, until it is applied.';
 comment on column private.billing_events.fetching_since is 'When the edge last began to fetch the object of a thin event.';
 comment on column private.billing_events.outcome is
-  'applied; outdated (something newer had come); ignored; unknown customer or unknown subscription (waits for it); not fetched; gone; failed, with the error. Null: not tried.';
+  'applied; outdated (something newer had come); ignored; erased user (bound to one whose events are emptied); unknown customer or unknown subscription (waits for it); not fetched; gone; failed, with the error. Null: not tried.';
 comment on column private.billing_events.processed_at is 'Null while there is something left to do.';
 comment on column private.billing_events.due_at is 'When to try again.';
 

@@ -231,7 +231,8 @@ $$;
 revoke execute on function private.apply_invoice(private.billing_events, text, jsonb) from public;
 
 -- Learns from a completed checkout session which user a customer is, and applies what has waited for that. Only a session that this system
--- has opened counts: anybody may put any client_reference_id into the address of a payment link, but nobody metadata.
+-- has opened counts: anybody may put any client_reference_id into the address of a payment link, but nobody metadata. The customer of a user
+-- who was erased meanwhile is remembered, too: so its events are emptied, and operators see the subscription.
 create function private.bind_customer(event private.billing_events, object jsonb) returns text
   language plpgsql volatile
   set search_path = ''
@@ -240,19 +241,23 @@ declare
   customer constant text := private.stripe_id(object -> 'customer');
   reference constant text := object ->> 'client_reference_id';
   owner uuid;
+  is_erased boolean;
   one record;
 begin
   if customer is null or reference !~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
     or object #>> '{metadata,rg_user}' is distinct from reference or object ->> 'status' is distinct from 'complete' then
     return 'ignored';
   end if;
-  if exists (select from private.erased_users as e where e.id = reference::uuid) then
-    return 'erased user';
-  end if;
+  is_erased := exists (select from private.erased_users as e where e.id = reference::uuid);
   insert into private.billing_customers (stripe_customer_id, user_id) values (customer, reference::uuid) on conflict do nothing;
   select c.user_id into strict owner from private.billing_customers as c where c.stripe_customer_id = customer;
   if owner <> reference::uuid then
-    return 'customer of another user';
+    return case when is_erased then 'erased user' else 'customer of another user' end;
+  end if;
+  if is_erased then
+    -- Those that wait are applied below, and emptied then.
+    update private.billing_events as e set payload = '{}'
+    where e.customer_id = customer and e.processed_at is not null and e.payload <> '{}';
   end if;
   for one in
     select e.event_id, e.kind from private.billing_events as e
@@ -265,7 +270,7 @@ begin
       perform private.process_billing_event(one.event_id);
     end if;
   end loop;
-  return 'applied';
+  return case when is_erased then 'erased user' else 'applied' end;
 end
 $$;
 revoke execute on function private.bind_customer(private.billing_events, jsonb) from public;

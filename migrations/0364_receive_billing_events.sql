@@ -28,11 +28,11 @@ begin
     processed_at = case when is_done then now() end,
     attempts = event.attempts + 1,
     -- Of an erased user nothing personal is stored any more.
-    payload = case when is_done and exists (
+    payload = case when is_done and (result = 'erased user' or exists (
       select from private.billing_customers as c
       inner join private.erased_users as x on x.id = c.user_id
       where c.stripe_customer_id = event.customer_id
-    ) then '{}' else event.payload end,
+    )) then '{}' else event.payload end,
     -- What has been fetched may be old when it can be applied.
     fetched = case when result like 'failed: %' then event.fetched end,
     due_at = case

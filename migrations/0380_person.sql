@@ -40,7 +40,11 @@ begin
   for one in select u.id from unnest(users) as u (id) order by u.id loop
     perform private.lock_flashfusion_user(one);
   end loop;
-  -- First: a generation that ends meanwhile stores its usage before, or not at all.
+  -- First: a generation that ends meanwhile stores its usage before, or not at all. In the order of flashfusion.finish_generation: the
+  -- generation, then its reservation.
+  perform from flashfusion.code_generations as g
+  where g.id = any (array(select r.generation_id from private.generation_reservations as r where r.user_id = any (users)))
+  order by g.id for update;
   delete from private.generation_reservations as r where r.user_id = any (users);
   for relation in select t from private.flashfusion_tables() as t loop
     continue when relation = 'flashfusion.billing'::regclass;

@@ -699,5 +699,40 @@ test('of an erased user the subscription’s record stays, and nothing personal 
   assert.equal((await rowOf(sub)).status, 'canceled');
   assert.deepEqual((await stored(sent)).payload, {});
   assert.deepEqual(await notified(user), []);
-  assert.equal(await outcome(event('checkout.session.completed', session(user, idOf('cus')))), 'erased user');
+});
+
+test('of a checkout that completes after the erasure nothing personal is stored, nor of what its customer does; operators see the subscription', async () => {
+  const { user, customer: of } = await someone();
+  const sub = subscription({ customer: of, price: PRICES.pro });
+  const email = `${randomUUID()}@example.org`;
+  await sql('select private.erase_account($1)', [user]);
+  const sent = [
+    event('payment_method.attached', { id: idOf('pm'), customer: of, billing_details: { email } }),
+    event('customer.subscription.created', { ...sub, customer: { id: of, email } }),
+    event('checkout.session.completed', session(user, of, { customer_details: { email } })),
+    event('invoice.paid', invoice(sub, { customer_email: email })),
+    event('customer.subscription.deleted', { ...sub, customer: { id: of, email } }),
+  ];
+  const outcomes = [];
+  for (const one of sent.slice(0, 4)) outcomes.push(await outcome(one));
+  assert.deepEqual(outcomes, ['ignored', 'unknown customer', 'erased user', 'applied']);
+  const running = await sql(
+    `select b.stripe_customer_id, b.subscription_id from flashfusion.billing as b
+     inner join private.erased_users as e on e.id = b.user_id where b.user_id = $1 and b.status in ('active', 'trialing', 'past_due')`,
+    [user],
+  );
+  assert.deepEqual(running, [{ stripe_customer_id: of, subscription_id: sub.id }]);
+  assert.equal(await outcome(sent.at(-1)), 'applied');
+  assert.equal((await rowOf(sub)).status, 'canceled');
+  for (const one of sent) assert.deepEqual((await stored(one)).payload, {}, one.type);
+  assert.equal(await userRow(user), undefined);
+  assert.deepEqual(await notified(user), []);
+  // The customer of somebody else stays theirs.
+  const { user: other, customer: theirs } = await customer();
+  const strange = event('checkout.session.completed', session(user, theirs, { customer_details: { email } }));
+  assert.equal(await outcome(strange), 'erased user');
+  assert.deepEqual((await stored(strange)).payload, {});
+  assert.deepEqual(await sql('select user_id from private.billing_customers where stripe_customer_id = $1', [theirs]), [
+    { user_id: other },
+  ]);
 });

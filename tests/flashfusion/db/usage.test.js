@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { waitFor } from '../../../dev/process.js';
 import { as, close, sql, transaction } from '../../support/stack.js';
 import { call, makeUser, refused } from '../support/tasks.js';
 
@@ -300,6 +301,27 @@ test('an address is stored as its network', async () => {
     rows.map(({ ip_address: address }) => address),
     ['203.0.113.0/24', '2001:db8:1::/48'],
   );
+});
+
+test('an erasure that meets the end of a generation waits for it', async () => {
+  const one = await maker();
+  const made = await begin(one);
+  let erased;
+  await as(SERVICE, async (query) => {
+    await query('reset role');
+    // As finish_generation begins.
+    await query('select from flashfusion.code_generations where id = $1 for update', [made.id]);
+    erased = sql('select private.erase_flashfusion_users(array[$1::uuid]) as counts', [one.sub]);
+    await waitFor('the erasure to wait', async () => {
+      const [{ n }] = await sql(
+        `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'erase_flashfusion_users'`,
+      );
+      return n > 0;
+    });
+    await query('select flashfusion.finish_generation($1, input_tokens => 5)', [made.id]);
+  });
+  const [{ counts }] = await erased;
+  assert.deepEqual([counts['flashfusion.code_generations'], counts['flashfusion.usage_analytics']], [1, 1]);
 });
 
 test('a generation that no worker ends within a day fails, and its call is free; until then it is reserved', async () => {
