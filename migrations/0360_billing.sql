@@ -137,27 +137,41 @@ end
 $$;
 revoke execute on function private.entitling_statuses() from public;
 
--- Sets a user's tier and limits to what the user's subscriptions give. It changes no user who does not exist.
-create function private.apply_entitlements(user_id uuid) returns void
+-- Sets a user's tier and limits to what the user's subscriptions give. It changes no user who does not exist. The caller keeps others from
+-- doing so meanwhile.
+create function private.set_entitlements(user_id uuid) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   entitled jsonb;
 begin
-  perform private.lock_flashfusion_user(apply_entitlements.user_id);
   select private.entitlements_of(t.tier) into entitled
   from flashfusion.billing as b
   inner join private.price_tiers as p on b.metadata -> 'prices' ? p.price_id
   inner join private.tiers as t on t.tier = p.tier
-  where b.user_id = apply_entitlements.user_id and b.status = any (private.entitling_statuses())
+  where b.user_id = set_entitlements.user_id and b.status = any (private.entitling_statuses())
   order by t.rank desc
   limit 1;
   entitled := coalesce(entitled, private.entitlements_of('free'));
   update flashfusion.users as u
   set subscription_tier = entitled ->> 'tier', api_usage_limit = (entitled ->> 'api_usage_limit')::bigint
-  where u.id = apply_entitlements.user_id
+  where u.id = set_entitlements.user_id
     and (u.subscription_tier, u.api_usage_limit) is distinct from (entitled ->> 'tier', (entitled ->> 'api_usage_limit')::bigint);
+end
+$$;
+revoke execute on function private.set_entitlements(uuid) from public;
+
+-- The same for one user, who is locked, while no price changes its tier.
+create function private.apply_entitlements(user_id uuid) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform private.lock_flashfusion_user(apply_entitlements.user_id);
+  -- A change of a price waits for this transaction, or this one for the change: private.follow_price_tier.
+  lock table flashfusion.billing in row exclusive mode;
+  perform private.set_entitlements(apply_entitlements.user_id);
 end
 $$;
 revoke execute on function private.apply_entitlements(uuid) from public;
@@ -191,7 +205,8 @@ create trigger billing_entitles after insert or delete or update of user_id, sta
 
 select private.index_mentions('flashfusion.billing', array['plan_name', 'metadata']);
 
--- Trigger of price_tiers and tiers: a change reaches the users who have such a subscription or tier.
+-- Trigger of price_tiers and tiers: a change reaches the users who have such a subscription or tier. One lock keeps all of them from
+-- changing meanwhile: of locks of single users a database has room for about six thousand.
 create function private.follow_price_tier() returns trigger
   language plpgsql
   set search_path = ''
@@ -200,10 +215,13 @@ declare
   price constant text := case when tg_op = 'DELETE' then old.price_id else new.price_id end;
   one uuid;
 begin
+  lock table flashfusion.billing in share mode;
   for one in
-    select distinct b.user_id from flashfusion.billing as b where b.metadata -> 'prices' ? price order by b.user_id
+    select distinct b.user_id from flashfusion.billing as b
+    where b.metadata -> 'prices' ? price and b.status = any (private.entitling_statuses())
+    order by b.user_id
   loop
-    perform private.apply_entitlements(one);
+    perform private.set_entitlements(one);
   end loop;
   return null;
 end
@@ -229,6 +247,7 @@ delete from private.mention_places where relation = 'flashfusion.billing';
 drop table flashfusion.billing;
 drop function private.follow_subscription();
 drop function private.apply_entitlements(uuid);
+drop function private.set_entitlements(uuid);
 drop function private.entitling_statuses();
 drop table private.billing_customers;
 drop table private.price_tiers;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { waitFor } from '../../../dev/process.js';
 import { anything } from '../../support/any_json.js';
 import { as, close, sql, transaction } from '../../support/stack.js';
 import { event, idOf, invoice, seconds, session, subscription, thinEvent } from '../support/stripe.js';
@@ -385,6 +386,78 @@ test('of several subscriptions the best counts, and a change of the table of pri
     ]);
     assert.equal(limit, '7');
   });
+});
+
+test('a change of a price takes no lock for each of its subscribers, and passes those whose subscriptions have ended', async () => {
+  const { user, customer: of } = await customer();
+  const price = `price_many_${idOf('x')}`;
+  await deliver(event(updated, subscription({ customer: of, price })));
+  await transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    await query(
+      `insert into flashfusion.billing (user_id, subscription_id, plan_name, status, stripe_customer_id, last_event_at, metadata)
+       select gen_random_uuid(), 'sub_many_' || n, 'Many', case when n <= 10000 then 'active' else 'canceled' end, 'cus_many', now(),
+         jsonb_build_object('prices', jsonb_build_array($1::text))
+       from generate_series(1, 12000) as n`,
+      [price],
+    );
+    await query('set local session_replication_role = origin');
+    await query(`insert into private.price_tiers (price_id, tier, plan_name) values ($1, 'team', 'Many')`, [price]);
+    const [{ locks }] = await query(
+      'select count(*)::int as locks from pg_locks where pid = pg_backend_pid() and locktype = $1',
+      ['advisory'],
+    );
+    assert.equal(locks, 0);
+    const [row] = await query('select subscription_tier as tier from flashfusion.users where id = $1', [user]);
+    assert.equal(row.tier, 'team');
+  });
+});
+
+test('an event that meets a change of its price gives the tier that the change has set', async () => {
+  const price = `price_meets_${idOf('x')}`;
+  const waiting = () =>
+    sql(`select from pg_stat_activity where wait_event_type = 'Lock' and query ~ '(take_billing_event|flashfusion_user|tier_meets)'`);
+  const insert = `insert into private.price_tiers (price_id, tier, plan_name) values ($1, 'pro', 'Meets') /* tier_meets */`;
+  try {
+    await sql(insert, [price]);
+    const { user, customer: of } = await customer();
+    const sub = subscription({ customer: of, price });
+    // The change comes first.
+    let delivered;
+    await as({ role: 'edge' }, async (query) => {
+      await query('reset role');
+      await query(`update private.price_tiers set tier = 'team' where price_id = $1`, [price]);
+      delivered = outcome(event(updated, sub));
+      await waitFor('the event to wait', async () => (await waiting()).length > 0);
+    });
+    assert.equal(await delivered, 'applied');
+    assert.equal(await tierOf(user), 'team');
+    // The event comes first.
+    const { user: second, customer: theirs } = await customer();
+    let changed;
+    await edge(async (query) => {
+      await query('select flashfusion.take_billing_event($1)', [
+        JSON.stringify(event(updated, subscription({ customer: theirs, price }))),
+      ]);
+      changed = sql(`update private.price_tiers set tier = 'enterprise' where price_id = $1 /* tier_meets */`, [price]);
+      await waitFor('the change to wait', async () => (await waiting()).length > 0);
+    });
+    await changed;
+    assert.deepEqual([await tierOf(second), await tierOf(user)], ['enterprise', 'enterprise']);
+    // A user's row that is made anew meanwhile.
+    await sql('delete from flashfusion.users where id = $1', [user]);
+    let renewed;
+    await transaction(async (query) => {
+      await query('select private.flashfusion_user($1)', [user]);
+      renewed = sql(`update private.price_tiers set tier = 'pro' where price_id = $1 /* tier_meets */`, [price]);
+      await waitFor('the change to wait', async () => (await waiting()).length > 0);
+      await query('commit');
+    });
+    await renewed;
+    assert.equal(await tierOf(user), 'pro');
+  } finally {
+    await sql('delete from private.price_tiers where price_id = $1', [price]);
+  }
 });
 
 test('a customer is only the user’s for whom this system has opened the session', async () => {
