@@ -84,6 +84,7 @@ declare
   status_ constant text := case when type like '%.deleted' then 'canceled' else left(object ->> 'status', 60) end;
   owner uuid;
   clock private.subscription_clocks;
+  is_new boolean;
   shown jsonb;
   items jsonb[];
   best jsonb;
@@ -117,6 +118,21 @@ begin
         return 'outdated';
       end if;
     end if;
+  end if;
+
+  -- Two checkouts that were open at the same time make two customers: whoever completes both pays twice.
+  is_new := status_ = any (private.entitling_statuses()) and not exists (
+    select from flashfusion.billing as b where b.subscription_id = subscription and b.status = any (private.entitling_statuses())
+  );
+  if is_new and exists (
+    select from flashfusion.billing as b
+    where b.user_id = owner and b.subscription_id <> subscription and b.status = any (private.entitling_statuses())
+  ) then
+    perform private.notify(
+      owner, 'billing', 'second_subscription ' || subscription, 'You have more than one subscription',
+      'Each of them is billed. Cancel the one that you do not want in the customer portal; opened again, it leads to the other one.', null,
+      jsonb_build_object('event', 'second_subscription', 'subscription_id', subscription)
+    );
   end if;
 
   items := array(select private.stripe_items(object));

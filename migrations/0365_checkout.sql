@@ -40,7 +40,8 @@ comment on function flashfusion.checkout_reference(text) is
 revoke execute on function flashfusion.checkout_reference(text) from public;
 grant execute on function flashfusion.checkout_reference(text) to edge;
 
--- What the edge needs to open the customer portal for the caller: {customer}.
+-- What the edge needs to open the customer portal for the caller: {customer}. Two checkouts that were open at the same time make two
+-- customers. First comes one with a subscription that goes on, then one whose subscription ends with its period, then the newest.
 create function flashfusion.portal_reference() returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -51,8 +52,11 @@ declare
 begin
   perform private.refuse_erased(caller.id);
   select c.stripe_customer_id into customer
-  from private.billing_customers as c where c.user_id = caller.id
-  order by c.created_at desc
+  from private.billing_customers as c
+  left join flashfusion.billing as b
+    on b.stripe_customer_id = c.stripe_customer_id and b.user_id = caller.id and b.status = any (private.entitling_statuses())
+  where c.user_id = caller.id
+  order by b.id is null, b.cancel_at_period_end, c.created_at desc
   limit 1;
   if customer is null then
     perform private.refuse(409, 'RG621', 'You have bought nothing yet', null, 'Open a checkout first: POST /v1/billing/checkout.');

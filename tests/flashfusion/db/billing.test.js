@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { waitFor } from '../../../dev/process.js';
 import { anything } from '../../support/any_json.js';
-import { as, close, sql, transaction } from '../../support/stack.js';
+import { as, close, onBehalf, sql, transaction } from '../../support/stack.js';
 import { event, idOf, invoice, seconds, session, subscription, thinEvent } from '../support/stripe.js';
 
 const PRICES = { pro: `price_pro_${idOf('x')}`, team: `price_team_${idOf('x')}` };
@@ -482,6 +482,38 @@ test('a customer is only the user’s for whom this system has opened the sessio
   const again = event('checkout.session.completed', session(second, of));
   assert.equal(await outcome(again), 'customer of another user');
   assert.deepEqual([await tierOf(second), await tierOf(user)], ['free', 'team']);
+});
+
+test('who completes two checkouts is told once, and the portal leads to each subscription that goes on', async () => {
+  const { user, customer: first } = await customer();
+  const second = idOf('cus');
+  const portal = () =>
+    as(
+      onBehalf({ role: 'authenticated', claims: { sub: user } }),
+      async (query) => (await query('select flashfusion.portal_reference() as answer'))[0].answer.customer,
+    );
+  const [one, two] = [first, second].map((of) => subscription({ customer: of, price: PRICES.pro, status: 'incomplete' }));
+  const say = (sub, change, type = updated) => outcome(event(type, { ...sub, ...change }));
+  await say(one, {}, 'customer.subscription.created');
+  await say(one, { status: 'active' });
+  assert.equal(await outcome(event('checkout.session.completed', session(user, second))), 'applied');
+  await sql(`update private.billing_customers set created_at = now() + interval '1 second' where stripe_customer_id = $1`, [
+    second,
+  ]);
+  // A customer without a subscription.
+  assert.equal(await portal(), first);
+  await say(two, {}, 'customer.subscription.created');
+  assert.deepEqual(await notified(user), []);
+  for (let n = 0; n < 2; n += 1) await say(two, { status: 'active' });
+  await say(one, { status: 'past_due' });
+  assert.deepEqual(await notified(user), ['You have more than one subscription']);
+  assert.equal(await portal(), second);
+  await say(two, { status: 'active', cancel_at_period_end: true });
+  assert.equal(await portal(), first);
+  await say(one, { status: 'canceled' });
+  assert.equal(await portal(), second);
+  await say(two, { status: 'canceled' });
+  assert.equal(await portal(), second);
 });
 
 test('a checkout reads none of the subscriptions that have ended', async () => {
