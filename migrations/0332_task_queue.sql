@@ -20,12 +20,14 @@ create sequence private.task_front minvalue 0 start 0;
 create sequence private.task_swept minvalue 0 start 0;
 -- The user up to whom free slots were looked for: the first sixty bits of the id.
 create sequence private.task_refilled minvalue 0 start 0;
+-- The same for tasks whose time has come.
+create sequence private.task_promoted minvalue 0 start 0;
 -- Tasks that have left the queue; the value at which the queue is rotated next.
 create sequence private.task_departures minvalue 0 start 0;
 create sequence private.task_rotation_due minvalue 0 start 0;
 -- Until then pg_sequence_last_value gives null.
 select setval('private.task_turn', 0), setval('private.task_front', 0), setval('private.task_swept', 0),
-  setval('private.task_refilled', 0),
+  setval('private.task_refilled', 0), setval('private.task_promoted', 0),
   setval('private.task_departures', 0), setval('private.task_rotation_due', 1024);
 
 create table private.task_queue (
@@ -75,6 +77,7 @@ comment on table private.task_backlog is 'Tasks that wait: for their time (not i
 
 create index task_backlog_lane on private.task_backlog (user_id, agent_id, priority, run_at, task_id) where is_due;
 create index task_backlog_run_at on private.task_backlog (run_at) where not is_due;
+create index task_backlog_delayed on private.task_backlog (user_id, run_at) where not is_due;
 
 alter table private.task_backlog enable row level security;
 alter table private.task_backlog force row level security;
@@ -600,6 +603,7 @@ drop table private.task_backlog;
 drop table private.task_queue;
 drop sequence private.task_rotation_due;
 drop sequence private.task_departures;
+drop sequence private.task_promoted;
 drop sequence private.task_refilled;
 drop sequence private.task_swept;
 drop sequence private.task_front;

@@ -141,29 +141,15 @@ end
 $$;
 revoke execute on function private.reap_tasks(int) from public;
 
--- Gives slots to tasks whose time has come, at most so many, and returns how many.
-create function private.promote_tasks(most int default 200) returns bigint
+-- Gives slots to some tasks whose time has come, or lets them wait for one, and returns how many. It waits for nobody.
+create function private.promote_due(due private.task_backlog[]) returns bigint
   language plpgsql volatile
   set search_path = ''
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
-  -- As in private.reap_tasks.
-  moment constant timestamptz := clock_timestamp();
-  due private.task_backlog[];
   task private.task_backlog;
   promoted bigint := 0;
 begin
-  due := array(
-    select row(b.*)::private.task_backlog from private.task_backlog as b
-    where not b.is_due and b.run_at <= moment
-    order by b.run_at
-    limit most
-  );
   foreach task in array due loop
     if pg_try_advisory_xact_lock(hashtextextended(task.user_id::text, 321)) then
       delete from private.task_backlog as b where b.task_id = task.task_id and not b.is_due;
@@ -176,6 +162,63 @@ begin
     end if;
   end loop;
   return promoted;
+end
+$$;
+revoke execute on function private.promote_due(private.task_backlog[]) from public;
+
+-- Gives slots to tasks whose time has come, at most so many, in the order of their times, and returns how many. Where more are due, also to
+-- five of each of the next users, as many tasks again: one user's many delayed tasks keep nobody else's waiting. It goes on where the last
+-- call of anybody ended, as private.refill_next does.
+create function private.promote_tasks(most int default 200) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  -- As in private.reap_tasks.
+  moment constant timestamptz := clock_timestamp();
+  place constant bigint := pg_sequence_last_value('private.task_promoted');
+  after_ uuid := rpad(lpad(to_hex(place), 15, '0'), 32, 'f')::uuid;
+  next_ record;
+  due private.task_backlog[];
+  promoted bigint;
+  others bigint := 0;
+begin
+  due := array(
+    select row(b.*)::private.task_backlog from private.task_backlog as b
+    where not b.is_due and b.run_at <= moment
+    order by b.run_at
+    limit most
+  );
+  promoted := private.promote_due(due);
+  if cardinality(due) < most then
+    return promoted;
+  end if;
+  -- More users are looked at than have tasks that are due.
+  for n in 1..5 * most loop
+    exit when others >= most;
+    select b.user_id, b.run_at into next_ from private.task_backlog as b
+    where not b.is_due and b.user_id > after_
+    order by b.user_id, b.run_at
+    limit 1;
+    -- At the end it begins again, with the next call.
+    after_ := coalesce(next_.user_id, '00000000-0000-0000-0000-000000000000');
+    exit when next_.user_id is null;
+    if next_.run_at <= moment then
+      others := others + private.promote_due(array(
+        select row(b.*)::private.task_backlog from private.task_backlog as b
+        where not b.is_due and b.user_id = next_.user_id and b.run_at <= moment
+        order by b.run_at
+        limit 5
+      ));
+    end if;
+  end loop;
+  perform setval('private.task_promoted', ('x' || left(translate(after_::text, '-', ''), 15))::bit(60)::bigint);
+  return promoted + others;
 end
 $$;
 revoke execute on function private.promote_tasks(int) from public;
@@ -663,6 +706,7 @@ drop function private.refill_next(int);
 drop function private.user_before(uuid);
 drop function private.refill_lanes(uuid, int);
 drop function private.promote_tasks(int);
+drop function private.promote_due(private.task_backlog[]);
 drop function private.reap_tasks(int);
 drop function private.release_slot(uuid, uuid);
 drop function private.end_attempt(private.task_queue, text, boolean);

@@ -54,6 +54,39 @@ const inQueue = async (id) =>
 const waiting = async (id) =>
   (await sql('select attempt, is_due, run_at from private.task_backlog where task_id = $1', [id]))[0];
 
+test('one user’s thousands of delayed tasks keep no other user’s waiting whose time has come', async () => {
+  await empty();
+  const agent = await makeAgent();
+  const flood = await makeUser();
+  const others = await Promise.all(Array.from({ length: 30 }, () => makeUser()));
+  const delayed = (users, count, run_at) =>
+    sql(
+      `with made as (
+         insert into flashfusion.agent_tasks (agent_id, user_id, task_type, run_at)
+         select $1, u.id, 'test', ${run_at} from unnest($2::uuid[]) as u (id), generate_series(1, $3::int) returning *
+       )
+       insert into private.task_backlog (task_id, agent_id, user_id, task_type, priority, run_at, attempt, is_due)
+       select id, agent_id, user_id, task_type, priority, run_at, 0, false from made`,
+      [agent, users, count],
+    );
+  await delayed([flood], 3000, `now() - interval '1 hour'`);
+  await delayed(others, 1, `now() - interval '1 second'`);
+  await delayed(others, 2, `now() + interval '1 hour'`);
+  // The second one begins again with the first user.
+  for (let n = 0; n < 2; n += 1) {
+    const [{ promoted }] = await sql('select private.promote_tasks()::int as promoted');
+    assert.ok(promoted >= 200 && promoted <= 400, `${promoted}`);
+  }
+  const ready = await sql('select count(*)::int as n from private.task_queue where user_id = any ($1)', [others]);
+  assert.deepEqual(ready, [{ n: 30 }]);
+  const left = await sql(
+    'select count(*)::int as n from private.task_backlog where user_id = any ($1) and not is_due',
+    [others],
+  );
+  assert.deepEqual(left, [{ n: 60 }], 'those whose time has not come');
+  await empty();
+});
+
 test('a task from its request to its result', async () => {
   const [agent, sub] = [await makeAgent(), await makeUser()];
   const made = await enqueue(sub, agent, { task_data: { a: 1 } });
