@@ -416,7 +416,9 @@ test('a change of a price takes no lock for each of its subscribers, and passes 
 test('an event that meets a change of its price gives the tier that the change has set', async () => {
   const price = `price_meets_${idOf('x')}`;
   const waiting = () =>
-    sql(`select from pg_stat_activity where wait_event_type = 'Lock' and query ~ '(take_billing_event|flashfusion_user|tier_meets)'`);
+    sql(
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query ~ '(take_billing_event|flashfusion_user|tier_meets)'`,
+    );
   const insert = `insert into private.price_tiers (price_id, tier, plan_name) values ($1, 'pro', 'Meets') /* tier_meets */`;
   try {
     await sql(insert, [price]);
@@ -492,14 +494,17 @@ test('who completes two checkouts is told once, and the portal leads to each sub
       onBehalf({ role: 'authenticated', claims: { sub: user } }),
       async (query) => (await query('select flashfusion.portal_reference() as answer'))[0].answer.customer,
     );
-  const [one, two] = [first, second].map((of) => subscription({ customer: of, price: PRICES.pro, status: 'incomplete' }));
+  const [one, two] = [first, second].map((of) =>
+    subscription({ customer: of, price: PRICES.pro, status: 'incomplete' }),
+  );
   const say = (sub, change, type = updated) => outcome(event(type, { ...sub, ...change }));
   await say(one, {}, 'customer.subscription.created');
   await say(one, { status: 'active' });
   assert.equal(await outcome(event('checkout.session.completed', session(user, second))), 'applied');
-  await sql(`update private.billing_customers set created_at = now() + interval '1 second' where stripe_customer_id = $1`, [
-    second,
-  ]);
+  await sql(
+    `update private.billing_customers set created_at = now() + interval '1 second' where stripe_customer_id = $1`,
+    [second],
+  );
   // A customer without a subscription.
   assert.equal(await portal(), first);
   await say(two, {}, 'customer.subscription.created');
