@@ -159,6 +159,16 @@ class Bench {
   }
 }
 
+/** Waits until the isolate rests, a minute at most: a stream of a service is read on after its client has hung up. */
+const rested = async ({ part: { pid } }) => {
+  const used = () => threadSeconds([pid]).get(pid) ?? 0;
+  for (let second = 0; second < 60; second += 1) {
+    const before = used();
+    await sleep(1000);
+    if (used() - before < 0.05) return;
+  }
+};
+
 /** Calls the body with the address of the services behind the edge. */
 const withServices = async (body) => {
   const service = fork(join(import.meta.dirname, 'service.js'));
@@ -202,6 +212,7 @@ const measured = async ({ stack, edge, guarded, stopping, options }) => {
         await sql('truncate private.daily_usage');
         const beside = await bench.beside(token, attacked, attack.name, target);
         await sleep(2500);
+        await rested(attacked);
         const all = sum(beside.cores);
         const cores = Math.max(0, all - own);
         const parts = beside.cores.map((each) => (each * cores) / all);
