@@ -131,7 +131,8 @@ const SAID = {
   'a page of the export of leads, in its middle': 'An index gives the page from its first row on.',
   'the accounts of an owner': 'An index gives the accounts of one owner.',
   'the latest 50 leads': NEWEST,
-  'the latest 50 new leads': NEWEST,
+  'the latest 50 new leads':
+    'An index gives the newest ones; how many share a block depends on where there was room for the new versions of changed leads.',
   'leads of a campaign': 'The index of campaigns gives the newest ones.',
   'leads of a company': {
     why: 'The words of a name are looked up in an index.',
