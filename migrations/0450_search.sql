@@ -275,6 +275,46 @@ end
 $$;
 revoke execute on function private.without_hidden(private.search_hit[], uuid[]) from public;
 
+-- The latest thousand messages that match, as private.search_hits, of conversations that are not deleted; and whether there may be more. Usually
+-- nothing is hidden, and one look is enough. Until the job has deleted a large session, its messages may be the latest thousands: then the next
+-- older ones are looked at, for a second.
+create function private.shown_hits(
+  projects uuid[], query tsquery, marks tsquery, since timestamptz, latest timestamptz, out hits private.search_hit[], out is_capped boolean
+)
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  most constant int := 1000;
+  until_ constant timestamptz := clock_timestamp() + interval '1 second';
+  found_ private.search_hit[] := private.search_hits(projects, query, marks, since, latest);
+  before timestamptz := latest;
+  earliest timestamptz;
+begin
+  is_capped := cardinality(found_) >= most;
+  hits := private.without_hidden(found_, projects);
+  if not is_capped or cardinality(hits) = cardinality(found_) then
+    return;
+  end if;
+  loop
+    earliest := (select min((h).occurred_at) from unnest(found_) as h);
+    -- A thousand of one time.
+    exit when earliest >= before or clock_timestamp() > until_;
+    before := earliest;
+    found_ := private.search_hits(projects, query, marks, since, before);
+    is_capped := cardinality(found_) >= most;
+    hits := array(
+      select u.h
+      from (select unnest(hits) union select unnest(private.without_hidden(found_, projects))) as u (h)
+      order by (u.h).occurred_at desc, (u.h).message_id desc
+      limit most
+    );
+    exit when not is_capped or cardinality(hits) = most;
+  end loop;
+end
+$$;
+revoke execute on function private.shown_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz) from public;
+
 -- Hits, each entry once: copies of an entry that is among them itself, or in another copy, are left out.
 create function private.without_copies(hits private.search_hit[]) returns private.search_hit[]
   language plpgsql stable
@@ -407,9 +447,8 @@ begin
     latest := least(latest, 'epoch'::timestamptz + after[1]::bigint * interval '1 microsecond');
   end if;
 
-  hits := private.search_hits(projects, query, marks, search.since, latest);
-  is_capped := cardinality(hits) >= 1000;
-  hits := private.without_copies(private.without_hidden(hits, projects));
+  select s.hits, s.is_capped into hits, is_capped from private.shown_hits(projects, query, marks, search.since, latest) as s;
+  hits := private.without_copies(hits);
   if after is null then
     latest := (select max((h).occurred_at) from unnest(hits) as h);
   end if;
@@ -459,6 +498,7 @@ grant execute on function observatory.search(text, uuid, text, text, timestamptz
 drop function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint);
 drop function private.searched_projects(uuid);
 drop function private.highlight(text, tsquery);
+drop function private.shown_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
 drop function private.without_hidden(private.search_hit[], uuid[]);
 drop function private.without_copies(private.search_hit[]);
 drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);

@@ -524,7 +524,7 @@ begin
   end if;
   candidates := array(
     select (h).message_id
-    from unnest(private.without_copies(private.without_hidden(private.search_hits(projects, query, null, null, null), projects))) as h
+    from unnest(private.without_copies((private.shown_hits(projects, query, null, null, null)).hits)) as h
     where not exists (
       select from observatory.messages as m
       where m.id = (h).message_id and m.owner_id = message.owner_id and m.entry_uuid = message.entry_uuid

@@ -252,7 +252,7 @@ test('the token of an erased user finds nothing and leaves nothing', async () =>
 test('every function that reads past policies here is tried above', async () => {
   const rows = await sql(
     `select p.proname as name from pg_proc as p
-     where p.pronamespace = 'observatory'::regnamespace and p.prosecdef and p.prosrc ~ 'message_search|search_terms|search_history|search_hits|thread_calls'`,
+     where p.pronamespace = 'observatory'::regnamespace and p.prosecdef and p.prosrc ~ 'message_search|search_terms|search_history|search_hits|shown_hits|thread_calls'`,
   );
   assert.deepEqual(rows.map(({ name }) => name).sort(), [
     'search',

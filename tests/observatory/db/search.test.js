@@ -236,6 +236,32 @@ test('a message that is changed or deleted is found as it is now', async () => {
   assert.deepEqual(await sql('select from private.message_search where message_id = $1', [id]), []);
 });
 
+test('a large session that is deleted, and still there, hides no older messages', async () => {
+  const own = await makeProject(owner);
+  const [kept, gone] = [await makeConversation(own, owner), await makeConversation(own, owner)];
+  const old = [];
+  for (let n = 0; n < 3; n++) old.push((await say(kept, 'axolotl lives in the lake')).id);
+  await sql(
+    `insert into observatory.messages (project_id, conversation_id, owner_id, entry_uuid, entry_type, role, content, occurred_at)
+     select $1, $2, $3, 'axolotl ' || n, 'user', 'user', 'axolotl', timestamptz '2026-05-01' + make_interval(secs => n) from generate_series(1, 2500) as n`,
+    [own, gone.id, owner],
+  );
+  await sql('select private.index_messages(array(select id from observatory.messages where conversation_id = $1))', [
+    gone.id,
+  ]);
+  const asked = () => search('axolotl', { project: own });
+  assert.equal((await asked()).is_capped, true);
+  await sql('update observatory.conversations set deleted_at = now() where id = $1', [gone.id]);
+  const found = await asked();
+  assert.deepEqual([found.count, found.is_capped], [3, false]);
+  assert.deepEqual(
+    found.results.map(({ message_id }) => message_id),
+    old.toReversed(),
+  );
+  const alike = await call(owner, 'similar', { message_id: old[0] });
+  assert.deepEqual(alike.results.map(({ message_id }) => message_id).slice(0, 2), old.slice(1).toReversed());
+});
+
 test('a message that is deleted while its words are being stored leaves none of them', async () => {
   const other = await makeConversation(project, owner);
   const { id } = await say(other, 'quagga');
