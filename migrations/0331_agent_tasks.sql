@@ -47,6 +47,8 @@ create unique index agent_tasks_idempotency on flashfusion.agent_tasks (user_id,
 create index agent_tasks_agent_id on flashfusion.agent_tasks (agent_id, user_id, created_at desc);
 create index agent_tasks_project_id on flashfusion.agent_tasks (project_id, user_id) where project_id is not null;
 create index agent_tasks_dead on flashfusion.agent_tasks (dead_at desc) where dead_at is not null;
+-- For clean_tasks. Not of completed_at: the end of a task would write every index.
+create index agent_tasks_age on flashfusion.agent_tasks using brin (created_at);
 
 alter table flashfusion.agent_tasks enable row level security;
 alter table flashfusion.agent_tasks force row level security;
@@ -305,7 +307,34 @@ comment on function flashfusion.cancel_task(uuid) is
 revoke execute on function flashfusion.cancel_task(uuid) from public;
 grant execute on function flashfusion.cancel_task(uuid) to edge;
 
+-- Deletes tasks that ended more than a year ago, and returns how many.
+create function private.clean_tasks() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  deleted bigint;
+begin
+  delete from flashfusion.agent_tasks as t
+  where t.id = any (array(
+    select old.id from flashfusion.agent_tasks as old
+    where old.created_at < now() - interval '365 days' and old.completed_at < now() - interval '365 days'
+    limit 5000
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+revoke execute on function private.clean_tasks() from public;
+
+insert into private.jobs (name, function, schedule, description) values (
+  'clean_tasks', 'private.clean_tasks', '7 * * * *', 'Deletes tasks a year after their end.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'clean_tasks';
+drop function private.clean_tasks();
 delete from private.daily_allowances where name = 'tasks';
 delete from private.limit_rules where name = 'tasks';
 delete from private.mention_places where relation = 'flashfusion.agent_tasks';

@@ -1039,6 +1039,26 @@ test('nobody but the edge calls the functions of the queue, and a user sees only
   assert.ok(user(sub));
 });
 
+test('a task is deleted a year after its end, and not one that waits', async () => {
+  const [agent, sub] = [await makeAgent(), await makeUser()];
+  const add = async (created, ended, status) =>
+    (
+      await sql(
+        `insert into flashfusion.agent_tasks (agent_id, user_id, task_type, status, created_at, completed_at, idempotency_key)
+         values ($1, $2, 'x', $3, now() - make_interval(days => $4), now() - make_interval(days => $5), gen_random_uuid())
+         returning id`,
+        [agent, sub, status, created, ended],
+      )
+    )[0].id;
+  const old = [await add(366, 366, 'completed'), await add(800, 400, 'dead'), await add(366, 366, 'cancelled')];
+  const kept = [await add(366, 364, 'completed'), await add(800, null, 'pending'), await add(1, 1, 'failed')];
+  const { as } = await import('../../support/stack.js');
+  const [{ run }] = await as({ role: 'edge' }, (query) => query(`select edge.run_job('clean_tasks') as run`));
+  assert.deepEqual([run.error, run.rows >= old.length], [null, true]);
+  const left = await sql('delete from flashfusion.agent_tasks where user_id = $1 returning id', [sub]);
+  assert.deepEqual(left.map(({ id }) => id).toSorted(), kept.toSorted());
+});
+
 test('everybody reads active agents; settings are for service_role', async () => {
   const agent = await makeAgent();
   const { as } = await import('../../support/stack.js');
