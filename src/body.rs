@@ -160,8 +160,9 @@ fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
     }
 }
 
-/// Bytes that a body of undeclared length counts before it has been read.
-const UNDECLARED_BYTES: usize = 1024 * KB;
+/// Bytes that a body of undeclared length counts before it has been read: one in pieces costs several times what one costs whose length
+/// the runtime knows.
+const UNDECLARED_BYTES: usize = 4 * 1024 * KB;
 
 /// The bytes that a request's body is expected to have.
 pub(crate) fn expected_bytes<B>(request: &Request<B>) -> usize {

@@ -415,7 +415,8 @@ export function pieces(body, limit, idle) {
 
 /**
  * The runtime gives what a service has written at once in a read of its own: a token. Rust gets no more pieces than there are turns
- * (src/isolate/turns.rs); what arrives in the time until the next one is joined here, for a small part of the cost.
+ * (src/isolate/turns.rs); what arrives in the time until the next one is joined here, for a small part of the cost. More than a piece
+ * stays with the service until then.
  */
 class Pieces {
   constructor(reader, limit, idle) {
@@ -447,10 +448,9 @@ class Pieces {
 
   proceed() {
     if (this.wait === undefined) return;
-    const isFull = this.length === PIECE_BYTES;
-    if (this.hasEnded || isFull || (this.length > 0 && this.turn === undefined)) {
+    if (this.hasEnded || (this.length > 0 && this.turn === undefined)) {
       this.give();
-    } else if (!this.isReading) {
+    } else if (!this.isReading && this.length < PIECE_BYTES) {
       this.isReading = true;
       const into = new Uint8Array(this.buffer, 0, PIECE_BYTES - this.length);
       this.reader.readAtLeast(1, into).then(this.read, this.failed);

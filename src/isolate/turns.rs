@@ -40,8 +40,8 @@ const BYTES_PASSED_IN_A_MS: usize = 64 * KB;
 const BYTES_SIGNED_IN_A_MS: usize = 16 * KB;
 /// Milliseconds that a stream of a service counts when it begins: a chat.
 const STREAM_MS: u64 = 20;
-/// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, so
-/// that the stream is not slowed down.
+/// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, up to
+/// 8 KB: a caller's streams together are slowed down above a megabyte a second.
 const PIECE_MS: u64 = 2;
 
 /// The work of an isolate's callers.

@@ -298,6 +298,25 @@ test('pieces of one user’s streams that come fast are joined, and none is lost
   for (const { id } of all) assert.equal((await outcomeOf(id)).end, 'whole');
 });
 
+test('streams of one user that are full at any time wait for their turns, too', async () => {
+  const token = await userToken();
+  const [streams, bytes, full] = [10, 160 * 1024, 8 * 1024];
+  const all = [];
+  for (let n = 0; n < streams; n += 1) all.push(await begun({}, { token }));
+  const start = performance.now();
+  const counting = all.map(({ client }) => client.count());
+  for (const { answer } of all) answer.end('x'.repeat(bytes));
+  const counts = await Promise.all(counting);
+  const took = performance.now() - start;
+  assert.deepEqual(
+    counts.map((count) => count.bytes),
+    all.map(() => bytes),
+  );
+  // Two milliseconds for each piece, and one for 2 KB; 40 at once, and the first and the last piece of a stream have no turn.
+  const least = streams * (bytes / full - 2) * (2 + full / 2048) - 40;
+  assert.ok(took > least, `${took} ms, at least ${least}`);
+});
+
 test('an error before the head is an ordinary answer, in OpenAI’s form where the manifest says so', async () => {
   const refused = await whole({ instead: 'refuse' });
   assert.deepEqual([refused.status, refused.body.code, refused.body.details], [409, 'ST001', 'as it was told']);
