@@ -167,7 +167,7 @@ $$;
 revoke execute on function private.promote_due(private.task_backlog[]) from public;
 
 -- Gives slots to tasks whose time has come, at most so many, in the order of their times, and returns how many. Where more are due, also to
--- five of each of the next users, as many tasks again: one user's many delayed tasks keep nobody else's waiting. It goes on where the last
+-- five of each of the next users, as many tasks again: nobody's task waits for all of another user's. It continues where the last
 -- call of anybody ended, as private.refill_next does.
 create function private.promote_tasks(most int default 200) returns bigint
   language plpgsql volatile

@@ -41,7 +41,7 @@ revoke execute on function flashfusion.checkout_reference(text) from public;
 grant execute on function flashfusion.checkout_reference(text) to edge;
 
 -- What the edge needs to open the customer portal for the caller: {customer}. Two checkouts that were open at the same time make two
--- customers. First comes one with a subscription that goes on, then one whose subscription ends with its period, then the newest.
+-- customers. First comes one with a subscription that is still active, then one whose subscription ends with its period, then the newest.
 create function flashfusion.portal_reference() returns jsonb
   language plpgsql volatile security definer
   set search_path = ''

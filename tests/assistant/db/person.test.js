@@ -108,7 +108,7 @@ test('an export and an erasure by address find the member, an invitation, and no
   );
 });
 
-test('an erasure goes on in parts, however much a member has', () =>
+test('an erasure is done in parts, however much a member has', () =>
   transaction(async (query) => {
     const [{ id: tenant }] = await query(
       `insert into assistant.tenants (name, slug, llm_provider, llm_model) values ('x', $1, 'x1', 'x') returning id`,

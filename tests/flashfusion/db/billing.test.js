@@ -486,7 +486,7 @@ test('a customer is only the user’s for whom this system has opened the sessio
   assert.deepEqual([await tierOf(second), await tierOf(user)], ['free', 'team']);
 });
 
-test('who completes two checkouts is told once, and the portal leads to each subscription that goes on', async () => {
+test('a user who completes two checkouts is told once, and the portal leads to each active subscription', async () => {
   const { user, customer: first } = await customer();
   const second = idOf('cus');
   const portal = () =>

@@ -78,7 +78,7 @@ test('an erasure removes the rows of every table but billing, and counts them', 
   });
 });
 
-test('an erasure goes on in parts, however much a user has', () =>
+test('an erasure is done in parts, however much a user has', () =>
   transaction(async (query) => {
     const [user, mine] = [randomUUID(), `${randomUUID()}@example.org`];
     await fill(query, user, mine);
