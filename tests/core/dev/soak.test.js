@@ -35,7 +35,7 @@ test('memory that grows a little all the time is missed; what fills in the first
   // A garbage collector does not hide it.
   assert.match(missed(memory((minute) => 100 + 1.5 * minute + 60 * ((minute * 2.7) % 1))).join(), /workerd/);
   assert.deepEqual(missed(memory((minute) => 100 - 5 * minute)), []);
-  // A large heap that fills in the first half; and one that goes on to grow, by 2 % in the second.
+  // A large heap that fills in the first half; and one that continues to grow, by 2 % in the second.
   assert.deepEqual(missed(memory((minute) => 1000 + 8 * Math.min(minute, 4))), []);
   assert.match(missed(memory((minute) => 1000 + 4 * minute)).join(), /workerd/);
 });

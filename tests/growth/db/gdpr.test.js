@@ -768,7 +768,7 @@ test('an export and an erasure go on in parts, however many onboardings others b
     assert.deepEqual(await query('select from onboarding.sessions where lead_id = $1', [id]), []);
   }));
 
-test('the clean-up of an old lead goes on in parts, and does not block others', () =>
+test('the clean-up of an old lead is done in parts, and does not block others', () =>
   transaction(async (query) => {
     const [heavy, light] = [`${randomUUID()}@gdpr.example`, `${randomUUID()}@gdpr.example`];
     const many = await besieged(query, {
