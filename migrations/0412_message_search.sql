@@ -206,8 +206,14 @@ begin
       m.id, m.project_id, m.conversation_id, m.occurred_at, m.role, m.content, m.content_blocks, m.is_copy,
       case when jsonb_typeof(m.content_blocks) = 'array' then private.searched_of_each(m.content_blocks) end as searched_of_each,
       m.is_copy and exists (
-        select from observatory.messages as o
-        where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and o.project_id = m.project_id and not o.is_copy
+        select
+        -- By the entry, and not by the project, however few messages the planner expects there.
+        from (
+          select o.project_id, o.is_copy from observatory.messages as o
+          where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid
+          offset 0
+        ) as o
+        where o.project_id = m.project_id and not o.is_copy
       ) as is_repeated
     from observatory.messages as m
     where m.id = any (ids)

@@ -24,18 +24,22 @@ create index fork_pairs_unsettled on private.fork_pairs (one, other) where not i
 alter table private.fork_pairs enable row level security;
 alter table private.fork_pairs force row level security;
 
+-- In this file the other copies of an entry are a query of their own (offset 0) for each entry: as a join, the planner may read all entries of the
+-- owner for each, while it expects few of them.
+
 -- The earliest time of an entry of a conversation, not before `after`, that another conversation does not have.
 create function private.fork_since(one uuid, other uuid, after timestamptz default '-infinity') returns timestamptz
   language sql stable
   set search_path = ''
   as $$
 select m.occurred_at
-from observatory.messages as m
-where m.conversation_id = fork_since.one and m.occurred_at >= fork_since.after and m.role is not null
+-- By the conversation, and not by the time, however few messages of later times the planner expects.
+from (select o.* from observatory.messages as o where o.conversation_id = fork_since.one offset 0) as m
+where m.occurred_at >= fork_since.after and m.role is not null
   -- Equal for an entry without a time of its own.
   and m.occurred_at <> m.created_at
   and not exists (
-    select from observatory.messages as o where o.conversation_id = fork_since.other and o.entry_uuid = m.entry_uuid
+    select from observatory.messages as o where o.conversation_id = fork_since.other and o.entry_uuid = m.entry_uuid offset 0
   )
 order by m.occurred_at
 limit 1
@@ -155,11 +159,16 @@ begin
   ));
 
   update observatory.usage_records as u
-  set project_id = m.project_id, conversation_id = m.conversation_id, message_id = m.id
-  from observatory.messages as m
-  inner join observatory.conversations as c on c.id = m.conversation_id
-  where u.owner_id = settle_entries.owner and u.entry_uuid = any (wrong)
-    and m.owner_id = settle_entries.owner and m.entry_uuid = u.entry_uuid and not m.is_copy and u.message_id <> m.id;
+  set project_id = moved.project_id, conversation_id = moved.conversation_id, message_id = moved.message_id
+  from (
+    select r.id, m.project_id, m.conversation_id, m.id as message_id
+    from observatory.messages as m
+    cross join lateral (
+      select o.id, o.message_id from observatory.usage_records as o where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid offset 0
+    ) as r
+    where m.owner_id = settle_entries.owner and m.entry_uuid = any (wrong) and not m.is_copy and r.message_id <> m.id
+  ) as moved
+  where u.id = moved.id;
   return cardinality(wrong);
 end
 $$;
@@ -196,8 +205,9 @@ begin
     shared := array(
       select m.entry_uuid
       from observatory.messages as m
-      inner join observatory.messages as n on n.conversation_id = pair.other and n.entry_uuid = m.entry_uuid
-      where m.conversation_id = pair.one and m.entry_uuid <> all (seen)
+      where m.conversation_id = pair.one and m.entry_uuid <> all (seen) and exists (
+        select from observatory.messages as o where o.conversation_id = pair.other and o.entry_uuid = m.entry_uuid offset 0
+      )
     );
     if shared <> '{}' then
       done := done + private.settle_entries(owner, shared, most - done);
@@ -240,8 +250,11 @@ begin
   from (
     select distinct m.conversation_id as here, n.conversation_id as there
     from observatory.messages as m
-    inner join observatory.messages as n
-      on n.owner_id = m.owner_id and n.entry_uuid = m.entry_uuid and n.conversation_id <> m.conversation_id
+    cross join lateral (
+      select o.conversation_id from observatory.messages as o
+      where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and o.conversation_id <> m.conversation_id
+      offset 0
+    ) as n
     where m.conversation_id = any (settle_copies.conversation_ids) and m.owner_id = settle_copies.owner and m.entry_uuid = any (shared)
   ) as pair
   cross join lateral (values (pair.here, pair.there), (pair.there, pair.here)) as each (one, other)
@@ -254,8 +267,11 @@ begin
   from (
     select m.conversation_id as one, n.conversation_id as other, min(m.occurred_at) as at
     from observatory.messages as n
-    inner join observatory.messages as m
-      on m.owner_id = n.owner_id and m.entry_uuid = n.entry_uuid and m.conversation_id <> n.conversation_id
+    cross join lateral (
+      select o.conversation_id, o.occurred_at from observatory.messages as o
+      where o.owner_id = n.owner_id and o.entry_uuid = n.entry_uuid and o.conversation_id <> n.conversation_id
+      offset 0
+    ) as m
     where n.conversation_id = any (settle_copies.conversation_ids) and n.owner_id = settle_copies.owner and n.entry_uuid = any (shared)
     group by m.conversation_id, n.conversation_id
   ) as shared_now
@@ -268,7 +284,9 @@ begin
     where f.one = any (settle_copies.conversation_ids) and f.is_first is not null and m.owner_id = settle_copies.owner
       and m.entry_uuid = any (settle_copies.entry_uuids) and m.role is not null and m.occurred_at <> m.created_at
       and (f.since is null or m.occurred_at < f.since)
-      and not exists (select from observatory.messages as o where o.conversation_id = f.other and o.entry_uuid = m.entry_uuid)
+      and not exists (
+        select from observatory.messages as o where o.conversation_id = f.other and o.entry_uuid = m.entry_uuid offset 0
+      )
     group by f.one, f.other
   ) as earlier
   where p.one = earlier.one and p.other = earlier.other;
@@ -295,6 +313,7 @@ begin
       where m.conversation_id = old.id and exists (
         select from observatory.messages as o
         where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and o.conversation_id <> m.conversation_id
+        offset 0
       )
     ), 9223372036854775807);
   end if;
@@ -320,7 +339,7 @@ begin
     select o.owner_id, array_agg(distinct o.entry_uuid) as entry_uuids
     from old_rows as o
     where not o.is_copy and exists (
-      select from observatory.messages as m where m.owner_id = o.owner_id and m.entry_uuid = o.entry_uuid
+      select from observatory.messages as m where m.owner_id = o.owner_id and m.entry_uuid = o.entry_uuid offset 0
     )
     group by o.owner_id
     order by o.owner_id

@@ -334,9 +334,12 @@ begin
     where not (h).is_copy or not exists (
       select
       from observatory.messages as m
-      inner join observatory.messages as o
-        on o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and (o.is_copy, o.conversation_id) < (m.is_copy, m.conversation_id)
-      where m.id = (h).message_id and o.id = any (ids)
+      cross join lateral (
+        select o.id, o.is_copy, o.conversation_id from observatory.messages as o
+        where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid
+        offset 0
+      ) as o
+      where m.id = (h).message_id and o.id = any (ids) and (o.is_copy, o.conversation_id) < (m.is_copy, m.conversation_id)
     )
   );
 end

@@ -179,6 +179,7 @@ begin
     select count(*), array_agg(distinct g.entry_uuid) filter (where exists (
       select from observatory.messages as o
       where o.owner_id = g.owner_id and o.entry_uuid = g.entry_uuid and o.conversation_id <> g.conversation_id
+      offset 0
     )) into part, copied
     from gone as g;
     done := done + part;
