@@ -140,7 +140,8 @@ create function private.forget_old_copies(workflow_id uuid) returns void
 with served as materialized (
   select r.deployment_id, r.workflow, d.status, row_number() over (order by d.deployment_version desc) as place
   from private.deployment_runs as r
-  inner join clixen.deployments as d on d.id = r.deployment_id
+  -- Of the workflow's copies only, however many deployments the planner expects to have served.
+  cross join lateral (select o.status, o.deployment_version from clixen.deployments as o where o.id = r.deployment_id offset 0) as d
   where r.workflow_id = forget_old_copies.workflow_id and d.status in ('deployed', 'rolled_back')
 )
 delete from private.deployment_runs as r
@@ -198,8 +199,10 @@ begin
   where d.workflow_id = flow.id and d.status in ('pending', 'deploying') and r.deployment_id = d.id
     and r.lease_until < clock_timestamp();
   delete from private.deployment_runs as r
-  using clixen.deployments as d
-  where r.workflow_id = flow.id and d.id = r.deployment_id and d.status = 'failed';
+  where r.workflow_id = flow.id and exists (
+    -- Of the workflow's copies only, however many deployments the planner expects to have failed.
+    select from clixen.deployments as d where d.id = r.deployment_id and d.status = 'failed' offset 0
+  );
   select * into made from clixen.deployments as d
   where d.workflow_id = flow.id and d.status in ('pending', 'deploying');
   if found then

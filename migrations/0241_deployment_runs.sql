@@ -121,10 +121,10 @@ begin
     )),
     'had_error_workflow', exists (
       select
-      from clixen.deployments as d
-      join private.deployment_runs as r on r.deployment_id = d.id
-      where d.workflow_id = flow_id and d.status in ('deployed', 'rolled_back')
-        and r.workflow #> '{settings,errorWorkflow}' is not null
+      from private.deployment_runs as r
+      where r.workflow_id = flow_id and r.workflow #> '{settings,errorWorkflow}' is not null and exists (
+        select from clixen.deployments as d where d.id = r.deployment_id and d.status in ('deployed', 'rolled_back') offset 0
+      )
     )
   );
 end
