@@ -468,6 +468,8 @@ grant execute on function edge.changes(jsonb, boolean) to edge;
 create function private.clean_changes() returns bigint
   language plpgsql volatile
   set search_path = ''
+  set enable_seqscan = off
+  set jit = off
   as $$
 declare
   before constant bigint := (extract(epoch from now() - interval '1 day') * 1000000)::bigint;
@@ -479,7 +481,17 @@ begin
   with deleted_rows as (
     delete from private.changes as c
     where c.id = any (array(
-      select o.id from private.changes as o where o.position < before order by o.position limit 10000 for update skip locked
+      select c.id
+      from private.tracked_tables as t
+      -- By the index of each table's positions.
+      cross join lateral (
+        select o.id, o.position from private.changes as o where o.relation = t.relation and o.position < before
+        order by o.position
+        limit 10000
+        for update skip locked
+      ) as c
+      order by c.position
+      limit 10000
     ))
     returning c.position
   )

@@ -28,7 +28,7 @@ comment on column clixen.mvp_chat_sessions.workflow_deployed is 'Whether its wor
 
 -- The owner is the last column, as in the index of workflows.
 create index mvp_chat_sessions_project on clixen.mvp_chat_sessions (project_id, last_message_at desc, id desc, user_id);
-create index mvp_chat_sessions_workflow_id on clixen.mvp_chat_sessions (workflow_id) where workflow_id is not null;
+create index mvp_chat_sessions_workflow_id on clixen.mvp_chat_sessions (workflow_id, user_id) where workflow_id is not null;
 create index mvp_chat_sessions_status on clixen.mvp_chat_sessions (user_id, status, last_message_at desc);
 
 alter table clixen.mvp_chat_sessions enable row level security;

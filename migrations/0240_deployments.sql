@@ -27,7 +27,8 @@ comment on column clixen.deployments.n8n_workflow_id is 'Null until it is deploy
 comment on column clixen.deployments.n8n_response is 'The last answer of n8n, or the findings of the validation.';
 comment on column clixen.deployments.status is 'rolled_back: it was deployed, and a rollback has replaced it by an earlier version.';
 
-create unique index deployments_version on clixen.deployments (workflow_id, deployment_version);
+-- With the user, who is one for each workflow, for the foreign key: without statistics the planner would also read all of the user's deployments.
+create unique index deployments_version on clixen.deployments (workflow_id, deployment_version, user_id);
 create index deployments_user_id on clixen.deployments (user_id, created_at desc);
 create index deployments_open on clixen.deployments (status, started_at) where status in ('pending', 'deploying');
 create unique index deployments_one_at_a_time on clixen.deployments (workflow_id) where status in ('pending', 'deploying');

@@ -107,8 +107,13 @@ begin
     'named', (
       select coalesce(jsonb_object_agg(n.id, w.n8n_workflow_id), '{}')
       from unnest(own_workflows.named) as n (id)
-      join clixen.mvp_workflows as w on w.n8n_workflow_id = n.id
-        or w.id = case when n.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then n.id::uuid end
+      -- By the two ids, however few workflows the planner expects of the owner.
+      cross join lateral (
+        select o.user_id, o.n8n_workflow_id from clixen.mvp_workflows as o
+        where o.n8n_workflow_id = n.id
+          or o.id = case when n.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then n.id::uuid end
+        offset 0
+      ) as w
       where w.user_id = owner and w.n8n_workflow_id is not null
     ),
     'deployed', to_jsonb(array(
@@ -144,9 +149,10 @@ select jsonb_build_object('workflow_id', w.id, 'name', w.name, 'workflow', b.wor
 from private.deployment_runs as r
 join clixen.deployments as d on d.id = r.deployment_id
 join clixen.mvp_workflows as w on w.user_id = d.user_id and w.n8n_workflow_id = called_workflow.n8n_workflow_id
-join clixen.deployments as e on e.workflow_id = w.id and e.status = 'deployed'
-join private.deployment_runs as b on b.deployment_id = e.id
-where r.deployment_id = called_workflow.deployment_id and r.lease = called_workflow.lease
+-- Of the workflow's copies only, however many deployments the planner expects to be deployed.
+cross join lateral (select o.deployment_id, o.workflow from private.deployment_runs as o where o.workflow_id = w.id offset 0) as b
+cross join lateral (select o.deployment_version, o.status from clixen.deployments as o where o.id = b.deployment_id offset 0) as e
+where r.deployment_id = called_workflow.deployment_id and r.lease = called_workflow.lease and e.status = 'deployed'
 order by e.deployment_version desc
 limit 1
 $$;
@@ -276,8 +282,10 @@ begin
   from (
     select o.id, o.started_at
     from clixen.deployments as o
-    join private.deployment_runs as r on r.deployment_id = o.id
-    where o.status in ('pending', 'deploying') and r.lease_until < clock_timestamp()
+    where o.status in ('pending', 'deploying') and exists (
+      -- For each open one, however many the planner expects.
+      select from private.deployment_runs as r where r.deployment_id = o.id and r.lease_until < clock_timestamp() offset 0
+    )
     order by o.started_at
     limit most
   ) as d;

@@ -311,6 +311,9 @@ grant execute on function flashfusion.cancel_task(uuid) to edge;
 create function private.clean_tasks() returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- By index: where nothing is old, a scan that is expected to end soon would read all.
+  set enable_seqscan = off
+  set jit = off
   as $$
 declare
   deleted bigint;

@@ -72,6 +72,11 @@ revoke execute on function private.end_attempt(private.task_queue, text, boolean
 create function private.release_slot(user_id uuid, agent_id uuid) returns int
   language plpgsql volatile
   set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
   as $$
 declare
   departed constant bigint := nextval('private.task_departures');

@@ -38,7 +38,8 @@ comment on column flashfusion.deployments.environment_variables is
   'Names only. PUT /v1/deployments/{id}/environment stores the values, sealed; a worker of the owner opens them.';
 comment on column flashfusion.deployments.version is 'Counts the deployments of a project, from 1.';
 
-create unique index deployments_project_version on flashfusion.deployments (project_id, version desc);
+-- With the user, who is one for each project, for the foreign key: without statistics the planner would also read all of the user's deployments.
+create unique index deployments_project_version on flashfusion.deployments (project_id, version desc, user_id);
 create index deployments_user_id on flashfusion.deployments (user_id, created_at desc, id desc);
 create index deployments_open on flashfusion.deployments (created_at) where status in ('pending', 'building', 'deploying');
 

@@ -84,7 +84,8 @@ create index conversations_latest on observatory.conversations (project_id, last
 create index conversations_session on observatory.conversations (session_id);
 create index conversations_agent on observatory.conversations (owner_id, agent_id) where agent_id is not null;
 create index conversations_by_status on observatory.conversations (project_id, status);
-create index conversations_by_parent on observatory.conversations (parent_conversation_id) where parent_conversation_id is not null;
+-- With the project for the foreign key, here and in other tables: without statistics the planner would also read all rows of the project.
+create index conversations_by_parent on observatory.conversations (parent_conversation_id, project_id) where parent_conversation_id is not null;
 create index conversations_title_search on observatory.conversations using gin (to_tsvector('simple', coalesce(title, '')));
 create index conversations_started on observatory.conversations (project_id, started_at);
 create index conversations_incomplete on observatory.conversations (project_id) where missing_agents > 0;

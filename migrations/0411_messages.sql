@@ -75,7 +75,7 @@ create index messages_by_parent on observatory.messages (parent_id) where parent
 create index messages_by_parent_uuid on observatory.messages (conversation_id, parent_uuid, project_id);
 create index messages_api_message on observatory.messages (api_message_id) where api_message_id is not null;
 create index messages_owner_entry on observatory.messages (owner_id, entry_uuid);
-create index messages_request on observatory.messages (request_id) where request_id is not null;
+create index messages_request on observatory.messages (owner_id, request_id) where request_id is not null;
 -- Messages from which titles are derived.
 create index messages_titles on observatory.messages (conversation_id, entry_type, seq)
   where entry_type in ('custom-title', 'ai-title', 'summary', 'worktree-state') or metadata ? 'session_summary';

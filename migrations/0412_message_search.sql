@@ -318,7 +318,8 @@ create function private.delete_vectors() returns trigger
   set search_path = ''
   as $$
 begin
-  delete from private.message_search as s using old_rows as o where s.message_id = o.id;
+  -- By index, also where an earlier statement of the session deleted many messages.
+  delete from private.message_search as s where s.message_id = any (array(select o.id from old_rows as o));
   return null;
 end
 $$;

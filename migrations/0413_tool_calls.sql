@@ -56,7 +56,7 @@ create index tool_calls_started on observatory.tool_calls (conversation_id, star
 create index tool_calls_errors on observatory.tool_calls (project_id, started_at desc) where is_error;
 create index tool_calls_slowest on observatory.tool_calls (tool_name, duration_ms desc) where duration_ms is not null;
 create index tool_calls_owner on observatory.tool_calls (owner_id);
-create index tool_calls_spawned on observatory.tool_calls (spawned_agent_id) where spawned_agent_id is not null;
+create index tool_calls_spawned on observatory.tool_calls (owner_id, spawned_agent_id) where spawned_agent_id is not null;
 create index tool_calls_spawned_agents on observatory.tool_calls (conversation_id, spawned_agent_id) where spawned_agent_id is not null;
 -- Calls whose outputs are in files of their own (0423).
 create index tool_calls_persisted on observatory.tool_calls (conversation_id) where metadata ? 'persisted_output_path';

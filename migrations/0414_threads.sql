@@ -227,12 +227,13 @@ begin
   with recursive below as (
     select m.id as start, c.id, m.depth + 1 as depth
     from observatory.messages as m
-    inner join observatory.messages as c on c.parent_id = m.id
+    -- Of each its own children: all messages would be read for a level, where a message is believed to have many.
+    cross join lateral (select o.id, o.depth from observatory.messages as o where o.parent_id = m.id offset 0) as c
     where m.id = any (changed_ids) and c.depth <> m.depth + 1
     union all
     select b.start, c.id, b.depth + 1
     from below as b
-    inner join observatory.messages as c on c.parent_id = b.id
+    cross join lateral (select o.id from observatory.messages as o where o.parent_id = b.id offset 0) as c
   )
 
   update observatory.messages as m set depth = b.depth
@@ -315,7 +316,8 @@ labelled as (
   union all
   select m.id, m.seq, coalesce(h.head, l.head), l.level + 1
   from labelled as l
-  inner join observatory.messages as m on m.parent_id = l.id
+  -- As in private.resolve_parents.
+  cross join lateral (select o.id, o.seq from observatory.messages as o where o.parent_id = l.id offset 0) as m
   left join heads as h on h.id = m.id
 ),
 

@@ -97,7 +97,12 @@ begin
   from (
     select distinct on (child.id) child.id, t.conversation_id as parent_id
     from observatory.conversations as child
-    inner join observatory.tool_calls as t on t.spawned_agent_id = child.agent_id and t.owner_id = child.owner_id
+    -- By the agent, however few calls the planner expects of the owner.
+    cross join lateral (
+      select o.conversation_id from observatory.tool_calls as o
+      where o.owner_id = child.owner_id and o.spawned_agent_id = child.agent_id
+      offset 0
+    ) as t
     inner join observatory.conversations as parent on parent.id = t.conversation_id
     where child.owner_id = settle_agents.owner and child.agent_id = any (settle_agents.agents)
       and parent.session_id = child.session_id and parent.project_id = child.project_id and parent.id <> child.id

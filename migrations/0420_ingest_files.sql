@@ -44,7 +44,7 @@ comment on column observatory.ingest_files.skipped is 'How many lines were skipp
 comment on column observatory.ingest_files.errors is 'The first 20 lines that were skipped: {offset, code}.';
 comment on column observatory.ingest_files.reader_state is 'What the readers of agents other than Claude Code need to know of earlier lines.';
 
-create index ingest_files_by_conversation on observatory.ingest_files (conversation_id);
+create index ingest_files_by_conversation on observatory.ingest_files (conversation_id, project_id);
 create index ingest_files_by_project on observatory.ingest_files (project_id, updated_at desc);
 
 alter table observatory.ingest_files enable row level security;

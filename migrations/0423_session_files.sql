@@ -27,7 +27,7 @@ comment on table observatory.session_files is 'Files beside transcripts, without
 comment on column observatory.session_files.path is 'Below the session''s folder, such as tool-results/b1.txt.';
 comment on column observatory.session_files.bytes is 'The size as it was sent.';
 
-create index session_files_by_conversation on observatory.session_files (conversation_id);
+create index session_files_by_conversation on observatory.session_files (conversation_id, project_id);
 create index session_files_by_project on observatory.session_files (project_id, updated_at desc);
 
 alter table observatory.session_files enable row level security;

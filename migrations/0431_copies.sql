@@ -105,51 +105,62 @@ begin
     select m.id, m.entry_uuid, m.conversation_id, m.is_copy, rank() over (
       partition by m.entry_uuid order by c.deleted_at is not null, m.forked_from is not null
     ) as place
-    from observatory.messages as m
+    from (select distinct u.id from unnest(settle_entries.entry_uuids) as u (id)) as e
+    cross join lateral (
+      select o.* from observatory.messages as o where o.owner_id = settle_entries.owner and o.entry_uuid = e.id offset 0
+    ) as m
     inner join observatory.conversations as c on c.id = m.conversation_id
-    where m.owner_id = settle_entries.owner and m.entry_uuid = any (settle_entries.entry_uuids)
   ),
 
-  candidates as materialized (
-    select h.entry_uuid, array_agg(h.conversation_id order by h.conversation_id) as ids
+  -- With the conversations that may own the entry. Entries are not joined with each other: of thousands, each would be compared with all others
+  -- where the planner expects few.
+  listed as materialized (
+    select h.*, array_agg(h.conversation_id) filter (where h.place = 1) over (
+      partition by h.entry_uuid order by h.conversation_id rows between unbounded preceding and unbounded following
+    ) as candidates
     from held as h
-    where h.place = 1
-    group by h.entry_uuid
   ),
 
   -- Of thousands of entries the candidates are the same few conversations.
   owners as materialized (
     select d.ids, case when cardinality(d.ids) = 1 then d.ids[1] else private.first_of_forks(d.ids) end as id
-    from (select distinct c.ids from candidates as c) as d
-  ),
-
-  placed as materialized (
-    select h.id, h.entry_uuid, h.is_copy, h.conversation_id <> o.id as is_later
-    from held as h
-    inner join candidates as c on c.entry_uuid = h.entry_uuid
-    inner join owners as o on o.ids = c.ids
+    from (select distinct l.candidates as ids from listed as l) as d
   ),
 
   -- All copies of an entry change in one call.
   mended as materialized (
-    select distinct p.entry_uuid from placed as p where p.is_copy <> p.is_later order by p.entry_uuid limit settle_entries.most
+    select p.*, dense_rank() over (order by p.entry_uuid) as n
+    from (
+      select l.id, l.entry_uuid, l.is_copy, l.conversation_id <> o.id as is_later
+      from listed as l
+      inner join owners as o on o.ids = l.candidates
+    ) as p
+    where p.is_copy <> p.is_later
   ),
 
   changed as (
     update observatory.messages as m set is_copy = p.is_later
-    from placed as p
-    where m.id = p.id and p.is_copy <> p.is_later and p.entry_uuid in (select e.entry_uuid from mended as e)
+    from mended as p
+    where m.id = p.id and p.n <= settle_entries.most
     returning m.id
   )
 
-  select array(select c.id from changed as c), array(select e.entry_uuid from mended as e) into turned, wrong;
+  select array(select c.id from changed as c), array(select distinct e.entry_uuid from mended as e where e.n <= settle_entries.most order by 1)
+  into turned, wrong;
   if wrong = '{}' then
     return 0;
   end if;
 
-  update observatory.tool_calls as t set is_copy = m.is_copy
-  from observatory.messages as m
-  where m.id = any (turned) and t.message_id = m.id and t.is_copy <> m.is_copy;
+  with turned_calls as materialized (
+    select o.id, m.is_copy
+    from observatory.messages as m
+    cross join lateral (select r.id, r.is_copy from observatory.tool_calls as r where r.message_id = m.id offset 0) as o
+    where m.id = any (turned) and o.is_copy <> m.is_copy
+  )
+
+  update observatory.tool_calls as t set is_copy = c.is_copy
+  from turned_calls as c
+  where t.id = c.id and t.id = any (array(select k.id from turned_calls as k));
 
   -- Another copy of the entry is searched now, or is not any more, by where its new owner is.
   perform private.index_vectors(array(
@@ -158,17 +169,19 @@ begin
     where m.owner_id = settle_entries.owner and m.entry_uuid = any (wrong) and (m.is_copy or m.id = any (turned))
   ));
 
-  update observatory.usage_records as u
-  set project_id = moved.project_id, conversation_id = moved.conversation_id, message_id = moved.message_id
-  from (
+  with moved as materialized (
     select r.id, m.project_id, m.conversation_id, m.id as message_id
     from observatory.messages as m
     cross join lateral (
       select o.id, o.message_id from observatory.usage_records as o where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid offset 0
     ) as r
     where m.owner_id = settle_entries.owner and m.entry_uuid = any (wrong) and not m.is_copy and r.message_id <> m.id
-  ) as moved
-  where u.id = moved.id;
+  )
+
+  update observatory.usage_records as u
+  set project_id = n.project_id, conversation_id = n.conversation_id, message_id = n.message_id
+  from moved as n
+  where u.id = n.id and u.id = any (array(select k.id from moved as k));
   return cardinality(wrong);
 end
 $$;
@@ -205,9 +218,11 @@ begin
     shared := array(
       select m.entry_uuid
       from observatory.messages as m
-      where m.conversation_id = pair.one and m.entry_uuid <> all (seen) and exists (
+      where m.conversation_id = pair.one and exists (
         select from observatory.messages as o where o.conversation_id = pair.other and o.entry_uuid = m.entry_uuid offset 0
       )
+      except
+      select s.id from unnest(seen) as s (id)
     );
     if shared <> '{}' then
       done := done + private.settle_entries(owner, shared, most - done);
@@ -232,12 +247,13 @@ declare
   shared text[];
   done bigint;
 begin
+  -- Entries that have a second message.
   shared := array(
-    select m.entry_uuid
-    from observatory.messages as m
-    where m.owner_id = settle_copies.owner and m.entry_uuid = any (settle_copies.entry_uuids)
-    group by m.entry_uuid
-    having count(*) > 1
+    select e.id
+    from (select distinct u.id from unnest(settle_copies.entry_uuids) as u (id)) as e
+    where exists (
+      select from observatory.messages as m where m.owner_id = settle_copies.owner and m.entry_uuid = e.id offset 1
+    )
   );
   if shared = '{}' and not exists (
     select from private.fork_pairs as p where p.one = any (settle_copies.conversation_ids)
@@ -280,9 +296,12 @@ begin
   from (
     select f.one, f.other, min(m.occurred_at) as at
     from private.fork_pairs as f
-    inner join observatory.messages as m on m.conversation_id = f.one
+    cross join (select distinct u.id from unnest(settle_copies.entry_uuids) as u (id)) as e
+    cross join lateral (
+      select o.* from observatory.messages as o where o.conversation_id = f.one and o.entry_uuid = e.id offset 0
+    ) as m
     where f.one = any (settle_copies.conversation_ids) and f.is_first is not null and m.owner_id = settle_copies.owner
-      and m.entry_uuid = any (settle_copies.entry_uuids) and m.role is not null and m.occurred_at <> m.created_at
+      and m.role is not null and m.occurred_at <> m.created_at
       and (f.since is null or m.occurred_at < f.since)
       and not exists (
         select from observatory.messages as o where o.conversation_id = f.other and o.entry_uuid = m.entry_uuid offset 0
@@ -363,11 +382,14 @@ create function private.settle_forks() returns trigger
 declare
   changed uuid[];
 begin
-  select array_agg(distinct n.id) into changed
-  from new_rows as n
-  inner join old_rows as o on o.id = n.id
-  inner join private.fork_pairs as p on p.one = n.id
-  where n.deleted_at is distinct from o.deleted_at or n.live_since is distinct from o.live_since;
+  -- Not by a join: that is planned for one row, and would compare each of ten thousand with all others.
+  select array_agg(c.id) into changed
+  from (
+    select n.id, n.deleted_at, n.live_since from new_rows as n
+    except
+    select o.id, o.deleted_at, o.live_since from old_rows as o
+  ) as c
+  where exists (select from private.fork_pairs as p where p.one = c.id offset 0);
   if changed is not null then
     perform private.settle_pairs(changed);
   end if;

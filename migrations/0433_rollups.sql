@@ -103,7 +103,8 @@ create function private.has_deleted() returns boolean
   set search_path = ''
   as $$
 begin
-  return exists (select from observatory.conversations as c where c.deleted_at is not null);
+  -- In the order of the index of deleted ones: a scan of all is expected to end soon where many are believed to be deleted.
+  return (select true from observatory.conversations as c where c.deleted_at is not null order by c.project_id, c.id limit 1) is not null;
 end
 $$;
 revoke execute on function private.has_deleted() from public;
@@ -115,9 +116,8 @@ create function private.without_deleted(rows_ text) returns text
   as $$
 begin
   return format(
-    'select r.* from (%s) as r where not exists (
-       select from observatory.conversations as d where d.id = r.conversation_id and d.deleted_at is not null
-     )', rows_
+    -- By the id of each: a join, or a condition on deleted_at, would read all deleted ones where few are expected.
+    'select r.* from (%s) as r where (select d.deleted_at from observatory.conversations as d where d.id = r.conversation_id) is null', rows_
   );
 end
 $$;
@@ -643,6 +643,9 @@ create trigger tool_calls_roll_agents after insert on observatory.tool_calls ref
 create function private.roll_contents(conversation_ids uuid[], sign int) returns void
   language plpgsql volatile
   set search_path = ''
+  -- By index, also where conversations are believed to have most of the rows.
+  set enable_seqscan = off
+  set jit = off
   as $$
 declare
   rows_ constant text := format(
@@ -680,21 +683,29 @@ declare
 begin
   -- Every upload changes the counters of conversations.
   if tg_op = 'UPDATE' then
+    -- Not by a join: that is planned for one row, and would compare each of ten thousand with all others.
     if not exists (
-      select from new_rows as n inner join old_rows as o on o.id = n.id
-      where (n.project_id, n.owner_id, n.session_id, n.agent_id, n.started_at, n.deleted_at)
-        is distinct from (o.project_id, o.owner_id, o.session_id, o.agent_id, o.started_at, o.deleted_at)
+      select n.id, n.project_id, n.owner_id, n.session_id, n.agent_id, n.started_at, n.deleted_at from new_rows as n
+      except
+      select o.id, o.project_id, o.owner_id, o.session_id, o.agent_id, o.started_at, o.deleted_at from old_rows as o
     ) then
       return null;
     end if;
     -- The rollups of a deleted project go as they are.
     for hidden in
-      select case when n.deleted_at is null then 1 else -1 end as sign, array_agg(n.id order by n.id) as ids
-      from new_rows as n
-      inner join old_rows as o on o.id = n.id
-      inner join observatory.projects as p on p.id = n.project_id and p.deleted_at is null
-      where (n.deleted_at is null) <> (o.deleted_at is null)
-      group by 1
+      select c.sign, array_agg(c.id order by c.id) as ids
+      from (
+        select r.id, sum(r.sign)::int as sign, (array_agg(r.project_id) filter (where r.is_new))[1] as project_id
+        from (
+          select n.id, n.project_id, true as is_new, (n.deleted_at is null)::int as sign from new_rows as n
+          union all
+          select o.id, o.project_id, false, -(o.deleted_at is null)::int from old_rows as o
+        ) as r
+        group by r.id
+        having sum(r.sign) <> 0
+      ) as c
+      where exists (select from observatory.projects as p where p.id = c.project_id and p.deleted_at is null offset 0)
+      group by c.sign
     loop
       perform private.roll_contents(hidden.ids, hidden.sign);
     end loop;

@@ -200,9 +200,13 @@ seen as (
       else 'pending'
     end as status
   from calls
-  inner join observatory.hook_events as e
-    on e.owner_id = owner and e.session_id = session and e.tool_use_id = calls.tool_use_id
-    and e.event in ('PreToolUse', 'PermissionRequest', 'PermissionDenied', 'PostToolUse', 'PostToolUseFailure')
+  -- Each by its key: the planner expects one or two events of a session, and would read all for each hook.
+  cross join unnest(array['PreToolUse', 'PermissionRequest', 'PermissionDenied', 'PostToolUse', 'PostToolUseFailure']) as k (event)
+  cross join lateral (
+    select h.* from observatory.hook_events as h
+    where h.owner_id = owner and h.session_id = session and h.event = k.event and h.tool_use_id = calls.tool_use_id
+    offset 0
+  ) as e
   group by e.tool_use_id
 )
 
@@ -249,8 +253,13 @@ create function private.apply_waiting_events(owner uuid, session text) returns v
   as $$
 declare
   waiting constant uuid[] := array(
-    select e.id from observatory.hook_events as e
-    where e.owner_id = owner and e.session_id = session and e.applied_at is null
+    select e.id
+    -- By the session, and not in the order of all events of the owner.
+    from (
+      select h.id, h.at from observatory.hook_events as h
+      where h.owner_id = owner and h.session_id = session and h.applied_at is null
+      offset 0
+    ) as e
     order by e.at, e.id
     limit 1000
   );

@@ -164,8 +164,12 @@ begin
     with found_ as (
       select distinct on (u.id) u.id, u.reported_cost_micro_usd, m.api_message_id
       from observatory.usage_records as u
-      inner join observatory.messages as m on m.request_id = substr(u.api_message_id, 6) and m.owner_id = owner
-      where u.conversation_id = any (conversations) and u.kind = 'auxiliary' and u.api_message_id like 'otel:%' and m.api_message_id is not null
+      cross join lateral (
+        select o.api_message_id from observatory.messages as o
+        where o.owner_id = owner and o.request_id = substr(u.api_message_id, 6) and o.api_message_id is not null
+        offset 0
+      ) as m
+      where u.conversation_id = any (conversations) and u.kind = 'auxiliary' and u.api_message_id like 'otel:%'
       order by u.id, m.api_message_id
     ),
 
@@ -192,7 +196,11 @@ begin
     select distinct on (e.request_id)
       e.id, e.request_id, e.attributes, e.at, private.otel_cost(e.attributes) as cost, m.api_message_id
     from private.otel_events as e
-    left join observatory.messages as m on m.request_id = e.request_id and m.owner_id = owner and m.api_message_id is not null
+    left join lateral (
+      select o.api_message_id from observatory.messages as o
+      where o.owner_id = owner and o.request_id = e.request_id and o.api_message_id is not null
+      offset 0
+    ) as m on true
     where e.owner_id = owner and e.session_id = session and e.applied_at is null and e.event = 'api_request' and e.request_id is not null
     order by e.request_id, e.id, m.api_message_id
   ),
@@ -255,7 +263,7 @@ begin
   update private.otel_events as e set applied_at = clock_timestamp()
   where e.owner_id = owner and e.session_id = session and e.applied_at is null and (
     e.event <> 'tool_result' or exists (
-      select from observatory.tool_calls as t where t.conversation_id = any (conversations) and t.tool_use_id = e.tool_use_id
+      select from observatory.tool_calls as t where t.conversation_id = any (conversations) and t.tool_use_id = e.tool_use_id offset 0
     )
   );
 end

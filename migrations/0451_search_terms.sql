@@ -170,18 +170,20 @@ begin
   else
     deleted := private.deleted_among(array(select o.conversation_id from old_rows as o union select n.conversation_id from new_rows as n));
     changes := array(
-      select row(null, v.project_id, v.owner_id, t.kind, t.term, null, v.sign)::observatory.search_terms
-      from old_rows as o
-      inner join new_rows as n on n.id = o.id
-      cross join lateral (
-        values
-          (o.project_id, o.conversation_id, o.owner_id, o.tool_name, o.file_path, o.is_copy, -1),
-          (n.project_id, n.conversation_id, n.owner_id, n.tool_name, n.file_path, n.is_copy, 1)
-      ) as v (project_id, conversation_id, owner_id, tool_name, file_path, is_copy, sign)
+      select row(null, v.project_id, v.owner_id, t.kind, t.term, null, v.calls)::observatory.search_terms
+      -- Not by a join of the two: that is planned for one row, and would compare each of ten thousand with all others.
+      from (
+        select r.project_id, r.owner_id, r.tool_name, r.file_path, sum(r.sign) as calls
+        from (
+          select n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy, n.conversation_id, 1 as sign from new_rows as n
+          union all
+          select o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy, o.conversation_id, -1 from old_rows as o
+        ) as r
+        where not r.is_copy and r.conversation_id <> all (deleted)
+        group by r.project_id, r.owner_id, r.tool_name, r.file_path
+        having sum(r.sign) <> 0
+      ) as v
       cross join private.call_terms(v.tool_name, v.file_path) as t
-      where (o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy)
-        is distinct from (n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy)
-        and not v.is_copy and v.conversation_id <> all (deleted)
     );
   end if;
   if changes <> '{}' then
@@ -219,6 +221,9 @@ revoke execute on function private.doubt_words(uuid[]) from public;
 create function private.add_contents_terms(conversation_ids uuid[], sign int) returns void
   language plpgsql volatile
   set search_path = ''
+  -- By index, also where conversations are believed to have most of the calls.
+  set enable_seqscan = off
+  set jit = off
   as $$
 begin
   perform private.add_terms(array(
@@ -245,13 +250,21 @@ create function private.count_deleted_terms() returns trigger
 declare
   changed record;
 begin
+  -- Not by a join, as in private.roll_conversations.
   for changed in
-    select case when n.deleted_at is null then 1 else -1 end as sign, array_agg(n.id) as ids, array_agg(distinct n.project_id) as projects
-    from new_rows as n
-    inner join old_rows as o on o.id = n.id
-    inner join observatory.projects as p on p.id = n.project_id and p.deleted_at is null
-    where (n.deleted_at is null) <> (o.deleted_at is null)
-    group by 1
+    select c.sign, array_agg(c.id) as ids, array_agg(distinct c.project_id) as projects
+    from (
+      select r.id, sum(r.sign)::int as sign, (array_agg(r.project_id) filter (where r.is_new))[1] as project_id
+      from (
+        select n.id, n.project_id, true as is_new, (n.deleted_at is null)::int as sign from new_rows as n
+        union all
+        select o.id, o.project_id, false, -(o.deleted_at is null)::int from old_rows as o
+      ) as r
+      group by r.id
+      having sum(r.sign) <> 0
+    ) as c
+    where exists (select from observatory.projects as p where p.id = c.project_id and p.deleted_at is null offset 0)
+    group by c.sign
   loop
     perform private.add_contents_terms(changed.ids, changed.sign);
     perform private.doubt_words(changed.projects);
@@ -293,8 +306,8 @@ begin
   perform private.doubt_words(array(
     select distinct o.project_id
     from old_rows as o
-    -- Of a deleted conversation the words were doubted at its deletion.
-    where o.conversation_id <> all (private.deleted_among(array(select distinct r.conversation_id from old_rows as r)))
+    -- Of a deleted conversation the words were doubted at its deletion. Asked once, not for each row.
+    where o.conversation_id <> all ((select private.deleted_among(array(select distinct r.conversation_id from old_rows as r)))::uuid[])
   ));
   return null;
 end
@@ -345,10 +358,11 @@ begin
     left_out := case when exists (
       select from observatory.conversations as c where c.project_id = stale.project_id and c.deleted_at is not null
     ) then
-      ' and not exists (
-         select from observatory.messages as m inner join observatory.conversations as c on c.id = m.conversation_id
-         where m.id = v.message_id and c.deleted_at is not null
-       )'
+      -- By the id of each, not as a join with all deleted ones.
+      ' and (
+         select c.deleted_at from observatory.messages as m inner join observatory.conversations as c on c.id = m.conversation_id
+         where m.id = v.message_id
+       ) is null'
     end;
     for n in 1..cardinality(terms) loop
       exit when clock_timestamp() > until_;

@@ -23,7 +23,7 @@ comment on column observatory.share_links.hide is
   'What the link does not show: thinking, tool_inputs, tool_outputs; paths: names of home directories.';
 comment on column observatory.share_links.include_later is 'Whether it also shows what was stored after it was made.';
 
-create index share_links_by_conversation on observatory.share_links (conversation_id);
+create index share_links_by_conversation on observatory.share_links (conversation_id, project_id);
 create index share_links_by_project on observatory.share_links (project_id, created_at desc);
 create index share_links_created_by on observatory.share_links (created_by);
 

@@ -50,8 +50,8 @@ with recursive below (id) as (
   select conversations_below.id
   union
   select c.id
-  from observatory.conversations as c
-  inner join below as b on c.parent_conversation_id = b.id
+  from below as b
+  cross join lateral (select o.id from observatory.conversations as o where o.parent_conversation_id = b.id offset 0) as c
 )
 select b.id from below as b
 $$;
@@ -155,6 +155,9 @@ revoke execute on function private.purge_rows(text[], uuid, bigint, timestamptz)
 create function private.purge_conversation(conversation uuid, owner uuid, most bigint, until_ timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- As private.purge_rows.
+  set enable_seqscan = off
+  set jit = off
   as $$
 declare
   own constant text := 'o.conversation_id = $1';
@@ -236,6 +239,9 @@ revoke execute on function private.purge_project(uuid, bigint, timestamptz) from
 create function private.purge_observatory(most bigint default 5000) returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- By index, also where most conversations or projects are believed to be deleted.
+  set enable_seqscan = off
+  set jit = off
   as $$
 declare
   -- The job is one statement, which has eight seconds.
@@ -247,12 +253,17 @@ declare
 begin
   -- Conversations that were stored while their project was being deleted.
   perform private.hide_conversations(array(
-    select c.id
-    from observatory.projects as p
-    inner join observatory.conversations as c on c.project_id = p.id and c.deleted_at is null
-    where p.deleted_at is not null
-    order by c.id
-    limit 100
+    select late.id
+    from (
+      select c.id
+      from (select o.id from observatory.projects as o where o.deleted_at is not null offset 0) as p
+      -- By the project: in the order of their ids all conversations would be read.
+      cross join lateral (
+        select o.id from observatory.conversations as o where o.project_id = p.id and o.deleted_at is null offset 0
+      ) as c
+      limit 100
+    ) as late
+    order by late.id
   ));
   for doomed in
     select c.id, c.owner_id, false as is_project, hashtextextended(c.project_id::text, turn) as place, c.agent_id is null as is_main,

@@ -486,6 +486,25 @@ const RULES = {
     fault: `create function sample.faulty() returns void language sql set search_path = ''
       as 'delete from sample.projects where id in (select p.id from sample.projects as p where p.created_at < now() limit 10)'`,
   },
+  // A plan that is made for a statement of one row, and stored, compares each of ten thousand rows with all others. In a text (execute) it is made
+  // at each call.
+  'no trigger joins the old rows of its statement with the new ones': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+      where regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~ '\\m(new|old)_rows as \\w+\\s+((inner|left) )?join (new|old)_rows\\M'`,
+    fault: `create function sample.faulty() returns trigger language plpgsql set search_path = '' as $$ begin
+      perform from new_rows as n inner join old_rows as o on o.id = n.id where n.name <> o.name; return null; end $$`,
+  },
+  // Without statistics the planner combines an index of one column with an index of the other, and reads all rows of an owner for each parent.
+  'a foreign key of several columns has an index of all of them': {
+    query: `select k.conrelid::regclass || '.' || k.conname as name
+      from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS}
+      where k.contype = 'f' and cardinality(k.conkey) > 1 and k.conparentid = 0 and not exists (
+        select from pg_index x, lateral (select (x.indkey::int2[])[0:x.indnkeyatts - 1] as columns) as i
+        where x.indrelid = k.conrelid and x.indkey[0] = any (k.conkey)
+          and (k.conkey <@ i.columns or x.indisunique and i.columns <@ k.conkey))`,
+    fault: `create table sample.faulty_parents (id uuid, user_id uuid, primary key (id, user_id));
+      ${TABLE} alter table sample.faulty add column parent uuid, add foreign key (parent, user_id) references sample.faulty_parents;`,
+  },
   'times have a zone': {
     query: `select c.oid::regclass::text || '.' || t.attname as name from ${TABLES} join pg_attribute t on t.attrelid = c.oid
       where t.attnum > 0 and not t.attisdropped and t.atttypid = 'timestamp'::regtype`,

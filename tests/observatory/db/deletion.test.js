@@ -135,6 +135,28 @@ test('a deleted project is gone at once, with all that is in it, and its name an
   assert.equal(await there('messages', 'conversation_id', talk), 0);
 });
 
+test('a project of ten thousand conversations is deleted within the time of a request, by a session that has changed single ones', () =>
+  transaction(async (query) => {
+    const owner = person();
+    const id = await project(owner);
+    await query('set local session_replication_role = replica');
+    const made = await query(
+      `insert into observatory.conversations (project_id, owner_id, session_id)
+       select $1, $2, 'session ' || n from generate_series(1, 10000) as n returning id`,
+      [id, owner],
+    );
+    await query('set local session_replication_role = default');
+    // PL/pgSQL stores the plans of its statements.
+    for (const { id: one } of made.slice(0, 8))
+      await query(`update observatory.conversations set title = 'One' where id = $1`, [one]);
+    await query(`select set_config('request.jwt.claims', $1, true), set_config('role', 'authenticated', true)`, [
+      JSON.stringify({ role: 'authenticated', sub: owner }),
+    ]);
+    await query(`set local statement_timeout = '8s'`);
+    const [{ answer }] = await query('select observatory.delete_project($1) as answer', [id]);
+    assert.equal(answer.conversations, 10_000);
+  }));
+
 test('what comes into a project while it is deleted goes with it', async () => {
   const owner = person();
   const id = await project(owner);

@@ -53,7 +53,7 @@ const INDEXES = {
     'btree (project_id, last_message_at DESC, id DESC)',
     'btree (session_id)',
     'btree (project_id, status)',
-    'btree (parent_conversation_id) WHERE (parent_conversation_id IS NOT NULL)',
+    'btree (parent_conversation_id, project_id) WHERE (parent_conversation_id IS NOT NULL)',
     /^gin \(to_tsvector\('simple'::regconfig, COALESCE\(title/,
     'btree (project_id, started_at)',
   ],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { close, sql, transaction } from '../../support/stack.js';
+import { close, rowsRead, sql, transaction } from '../../support/stack.js';
 import { forget, planAsPostgrest, work } from '../../support/statistics.js';
 
 after(async () => {
@@ -201,6 +201,29 @@ test('the projects of a member are found by their keys, also with statistics of 
     assert.doesNotMatch(plan, /Seq Scan/);
   }));
 
+test('a deleted project whose conversations are deleted, too, has the job read no conversations of others', () =>
+  transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    await fill(query, 5000);
+    const [{ id }] = await query(
+      `insert into observatory.projects (owner_id, name, deleted_at) select gen_random_uuid(), 'Deleted', now() returning id`,
+    );
+    await query(
+      `insert into observatory.conversations (project_id, owner_id, session_id, deleted_at)
+       select $1, gen_random_uuid(), 'deleted ' || n, now() from generate_series(1, 5) as n`,
+      [id],
+    );
+    await query('set local session_replication_role = default');
+    for (const statistics of ['fresh', 'none']) {
+      if (statistics === 'fresh') await query(`analyze ${PROJECT}`);
+      else await forget(query, PROJECT);
+      const read = await rowsRead(query, `relname = 'conversations' and schemaname = 'observatory'`, () =>
+        query('select private.purge_observatory(0)'),
+      );
+      assert.ok(read < 50, `${statistics}: ${read} conversations`);
+    }
+  }));
+
 test('that nothing is deleted is found without reading what is not', () =>
   transaction(async (query) => {
     await query('set local session_replication_role = replica');
@@ -220,5 +243,7 @@ test('that nothing is deleted is found without reading what is not', () =>
         assert.ok(blocks < 30, `${statistics}, ${call}: ${blocks} blocks`);
       }
       await query('rollback to asked');
+      const { blocks } = await work(query, 'select private.has_deleted()');
+      assert.ok(blocks < 30, `${statistics}, has_deleted: ${blocks} blocks`);
     }
   }));
