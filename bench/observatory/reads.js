@@ -95,7 +95,11 @@ const SUMS = {
 };
 /** The same, by user: all of them have been active at any size. */
 const SUMS_OF_USERS = 'The sums of each day are read, by user and model: as many rows at any size.';
-const OF_A_FEW = 'An index gives the newest ones; at a hundredth of the size the project has ten.';
+const OF_A_FEW = {
+  why: 'An index gives the newest ones.',
+  grows: 'At a hundredth of the size the project has ten.',
+  times: 5,
+};
 const SAID = {
   'the latest 50 projects of an owner': {
     why: 'An index gives the newest projects, of which the user’s are picked.',
