@@ -9,8 +9,11 @@ import { call, makeConversation, makeProject, user } from '../support/search.js'
 import { Session, send } from '../support/transcripts.js';
 
 const LENGTH = 500;
-/** Blocks: those of the conversation's entries in an index, and the look-up of the caller's projects, eight, which an absent one does not need. */
-const MAX_MORE = 24;
+/**
+ * Blocks: those of the conversation's entries in an index, whose pages may be half empty, and the look-up of the caller's projects, eight, which an
+ * absent one does not need. To read the conversation's rows takes more than eighty.
+ */
+const MAX_MORE = 32;
 /**
  * How many blocks more or less a function may read for a foreign id: the row of the id, and the rows that say who may see it. A read of a project
  * is refused before anything is read of it. A call that stores a session of the caller's own differs from one execution to the next.
