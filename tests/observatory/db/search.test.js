@@ -690,7 +690,7 @@ test('the same is found before the table of words was ever analysed, by time or 
     ]) {
       const added = await query(
         `insert into observatory.messages (project_id, conversation_id, owner_id, entry_uuid, seq, entry_type, role, content, occurred_at)
-         select $1, $2, $3, 'entry ' || n, n, 'user', 'user', concat_ws(' ', 'everywhere', case when n % 97 = 3 then 'seldom' end),
+         select $1, $2, $3, 'entry ' || n, n, 'user', 'user', concat_ws(' ', 'everywhere', case when n % 97 = 3 then 'seldom' end, case when n % 13 = 3 then 'sometimes' end),
            now() - n * interval '1 minute'
          from generate_series(1, $4::int) as n returning id`,
         [in_.project_id, in_.id, owner, count],
@@ -727,14 +727,24 @@ test('the same is found before the table of words was ever analysed, by time or 
     );
     await query(`update pg_class set reltuples = -1 where oid = 'private.message_search'::regclass`);
     assert.deepEqual(await query('select private.words_are_unknown() as unknown'), [{ unknown: true }]);
-    assert.deepEqual(
-      await query(
-        `select private.is_common(private.latest_vectors($1), 'everywhere') as everywhere,
-           private.is_common(private.latest_vectors($1), 'seldom') as seldom, private.is_common(private.latest_vectors($2), 'seldom') as small`,
-        projects,
-      ),
-      [{ everywhere: true, seldom: false, small: true }],
-    );
+    const isCommon = async (project, word, size) => {
+      const [{ common }] = await query('select private.is_common(private.latest_vectors($1), $2, $3) as common', [
+        project,
+        word,
+        size,
+      ]);
+      return common;
+    };
+    const [megabyte, gigabyte] = [2 ** 20, 2 ** 30];
+    assert.equal(await isCommon(projects[0], 'everywhere', megabyte), true);
+    assert.equal(await isCommon(projects[0], 'nowhere', 1000 * gigabyte), false);
+    // Three of the latest 200.
+    assert.equal(await isCommon(projects[0], 'seldom', 1000 * gigabyte), false);
+    // 15 of the latest 200.
+    assert.equal(await isCommon(projects[0], 'sometimes', 10 * megabyte), false);
+    assert.equal(await isCommon(projects[0], 'sometimes', 100 * megabyte), true);
+    // All that the project has are fewer.
+    assert.equal(await isCommon(projects[1], 'seldom', megabyte), true);
     assert.deepEqual(await all(), planned);
   });
 });
