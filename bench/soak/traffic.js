@@ -17,8 +17,11 @@ const LAST_CHANGES = 5000;
  */
 const CAME_BEFORE = 9000;
 const AT_ONCE = 16;
-/** How often each kind is run before the clock runs: each connection of PostgreSQL's keeps the plans of what it has done once. */
-const RUN_BEFORE = 40;
+/**
+ * How often each kind is run before the clock runs. Each of PostgreSQL's ten connections stores a plan of what it has done six times, and they are
+ * not asked equally often.
+ */
+const RUN_BEFORE = 160;
 
 class Unexpected extends Error {}
 
