@@ -68,8 +68,8 @@ export const lostOf = (users, rows) => {
 
 /**
  * What users must never notice, and that they could have noticed it.
- * @param {{lost: number, written: number, stale: number, reads: number, fromStandby: number, readsMeanwhile: number, behind: number, users: number}} found
- * written: acknowledged writes; reads: answered ones of all phases; fromStandby: transactions that the standby ended while nothing happened, and
+ * @param {{lost: number, written: number, stale: string[], reads: number, fromStandby: number, readsMeanwhile: number, behind: number, users: number}} found
+ * written: acknowledged writes; stale: when each such read was answered; reads: answered ones of all phases; fromStandby: transactions that the standby ended while nothing happened, and
  * readsMeanwhile: the reads of that time; behind: users who did not find at the standby itself what they had just written
  */
 export const endRows = ({ lost, written, stale, reads, fromStandby, readsMeanwhile, behind, users }) => [
@@ -82,8 +82,9 @@ export const endRows = ({ lost, written, stale, reads, fromStandby, readsMeanwhi
   {
     name: 'reads of a user without the user’s own last write',
     aim: 'none',
-    reached: `${stale} of ${reads}`,
-    met: stale === 0 && reads > 0,
+    reached: `${stale.length} of ${reads}`,
+    met: stale.length === 0 && reads > 0,
+    ...(stale.length > 0 && { plan: stale.join('\n') }),
   },
   {
     name: 'reads through the edge that the standby answers while nothing happens: its transactions',

@@ -41,7 +41,10 @@ class User {
     const name = `row ${this.sent}`;
     const headers = { ...this.headers, 'content-type': 'application/json', prefer: 'return=minimal' };
     const { status, ms } = await ask(this.url, { method: 'POST', headers, body: JSON.stringify({ name }) });
-    if (status === 201) this.acknowledged.push(name);
+    if (status === 201) {
+      this.acknowledged.push(name);
+      this.wrote = performance.now();
+    }
     this.note({ kind: 'writes', status, ms, refused: status !== 201 });
   }
 
@@ -53,8 +56,9 @@ class User {
   }
 
   async read() {
+    const since = (performance.now() - this.wrote) / 1000;
     const { status, ms, stale } = await this.last(this.url, this.headers);
-    this.note({ kind: 'reads', status, ms, refused: status !== 200, stale });
+    this.note({ kind: 'reads', status, ms, refused: status !== 200, stale, since });
   }
 
   /** Whether the standby does not have yet what the user has just written. */
@@ -67,7 +71,7 @@ class User {
 
 /**
  * Users who write and read until they are stopped.
- * @param {{edgeUrl: string, readUrl: string, stack: object, count: number, note: (seen: {kind: 'reads' | 'writes', status: number, ms: number, refused: boolean, stale?: boolean}) => void}} options
+ * @param {{edgeUrl: string, readUrl: string, stack: object, count: number, note: (seen: {kind: 'reads' | 'writes', status: number, ms: number, refused: boolean, stale?: boolean, since?: number}) => void}} options
  * @returns {Promise<{behind: number, stop: () => Promise<void>, written: () => number, lost: (sql: (text: string) => Promise<object[]>) => Promise<number>}>}
  * behind: how many users did not find a row that they had just written, when they asked the standby itself; written: acknowledged writes;
  * lost: how many of them are not in the database

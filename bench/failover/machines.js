@@ -1,6 +1,7 @@
 // What users notice while each machine is killed in turn: refused requests, stalls, lost writes, and reads without their own writes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../dev/process.js';
+import { rounded } from '../figures.js';
 import { endRows, phaseRow } from './aims.js';
 import { startUsers } from './clients.js';
 import { withCluster } from './cluster.js';
@@ -76,7 +77,7 @@ export const measure = async ({ data, stack, stopping, options, say }) =>
     const users = await startUsers({ edgeUrl, readUrl, stack, count: options.users, note });
     const rows = [];
     let reads = 0;
-    let stale = 0;
+    const stale = [];
     /** Gives how many reads were answered in the phase. */
     const run = async (phase) => {
       stopping.signal.throwIfAborted();
@@ -88,7 +89,10 @@ export const measure = async ({ data, stack, stopping, options, say }) =>
       rows.push(phaseRow({ ...phase, begun, ended: performance.now() }, list));
       const answered = list.filter(({ kind, refused }) => kind === 'reads' && !refused);
       reads += answered.length;
-      stale += answered.filter((one) => one.stale).length;
+      for (const { at, since } of answered.filter((one) => one.stale))
+        stale.push(
+          `${phase.name}: ${rounded((at - begun) / 1000)} s after its begin, ${rounded(since)} s after the write`,
+        );
       say(`${rows.at(-1).name}: ${rows.at(-1).reached}`);
       return answered.length;
     };

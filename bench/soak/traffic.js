@@ -22,8 +22,16 @@ const AT_ONCE = 16;
  * not asked equally often.
  */
 const RUN_BEFORE = 160;
+/** How many of these may be refused by 429, and are run again. */
+const MAX_REFUSED = 100;
 
-class Unexpected extends Error {}
+/** An answer that a kind does not expect. */
+class Unexpected extends Error {
+  constructor(fault, answer) {
+    super(`${fault}: ${answer.status} ${answer.text}`);
+    this.status = answer.status;
+  }
+}
 
 class Traffic {
   answers = [];
@@ -54,8 +62,18 @@ class Traffic {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, fill));
     const kinds = Array.from({ length: RUN_BEFORE }, () => this.kinds).flat();
+    let refused = 0;
     const warm = async () => {
-      for (let kind = kinds.pop(); kind; kind = kinds.pop()) await kind.run(this.#tools(kind, 0));
+      for (let kind = kinds.pop(); kind; kind = kinds.pop()) {
+        try {
+          await kind.run(this.#tools(kind, 0));
+        } catch (error) {
+          // So many at once may have more than the caller's share of connections.
+          if (!(error instanceof Unexpected) || error.status !== 429 || refused === MAX_REFUSED) throw error;
+          refused += 1;
+          kinds.unshift(kind);
+        }
+      }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, warm));
     this.answers = [];
@@ -82,7 +100,7 @@ class Traffic {
         ...{ name, group: own, at: begun, ms: next - begun, ended: next },
         ...(fault && { fault, where, status, code, retryAfter, text: answer.text.slice(-300) }),
       });
-      if (fault) throw new Unexpected(fault);
+      if (fault) throw new Unexpected(fault, answer);
       return answer;
     };
     return {

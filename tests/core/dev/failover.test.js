@@ -104,7 +104,7 @@ test('an acknowledged write that is not in the database is lost, also if another
 
 test('a lost write, a stale read, a standby that answers nothing or is not behind, and a run without requests are missed', () => {
   const found = {
-    ...{ lost: 0, written: 14_000, stale: 0, reads: 36_000, behind: 12, users: 12 },
+    ...{ lost: 0, written: 14_000, stale: [], reads: 36_000, behind: 12, users: 12 },
     ...{ fromStandby: 800, readsMeanwhile: 4800 },
   };
   const missed = (fault) => endRows({ ...found, ...fault }).filter(({ met }) => met !== true);
@@ -112,7 +112,7 @@ test('a lost write, a stale read, a standby that answers nothing or is not behin
   for (const fault of [
     { lost: 1 },
     { written: 0 },
-    { stale: 1 },
+    { stale: ['a phase: 3 s after its begin, 6 s after the write'] },
     { reads: 0 },
     { fromStandby: 0 },
     // What is counted if the edge sends it no read.
