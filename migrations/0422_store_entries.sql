@@ -327,7 +327,7 @@ begin
     for session_ in
       select distinct e.session from unnest(entries) as e where e.tools @? '$[*].result.facts.persisted_output_path' order by 1
     loop
-      perform private.apply_spilled_outputs(owner, session_);
+      perform private.apply_spilled_outputs(owner, session_, null);
     end loop;
   end if;
 

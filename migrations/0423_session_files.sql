@@ -135,8 +135,9 @@ end
 $$;
 revoke execute on function private.apply_agent_metas(uuid, text, text[]) from public;
 
--- Copies outputs that are in files of their own into their tool calls, up to the size that those store.
-create function private.apply_spilled_outputs(owner uuid, session text) returns void
+-- Copies outputs that are in files of their own into their tool calls, up to the size that those store. `place`: the path of the only file to copy;
+-- null: all of the session.
+create function private.apply_spilled_outputs(owner uuid, session text, place text) returns void
   language sql volatile
   set search_path = ''
   as $$
@@ -147,11 +148,12 @@ update observatory.tool_calls as t set
 from observatory.session_files as f
 inner join observatory.conversations as c on c.owner_id = f.owner_id and c.session_id = f.session_id
 where f.owner_id = apply_spilled_outputs.owner and f.session_id = apply_spilled_outputs.session and f.kind = 'tool_result'
+  and (place is null or f.path = place)
   and t.conversation_id = c.id and t.metadata ? 'persisted_output_path'
   and right(replace(t.metadata ->> 'persisted_output_path', '\', '/'), char_length(f.path) + 1) = '/' || f.path
   and t.output is distinct from private.cut(f.content, 262144)
 $$;
-revoke execute on function private.apply_spilled_outputs(uuid, text) from public;
+revoke execute on function private.apply_spilled_outputs(uuid, text, text) from public;
 
 -- Takes a file that lies beside a transcript. `redactions` is how many secrets the edge took out of it, `bytes` how large it was before.
 create function observatory.attach_file(
@@ -202,9 +204,13 @@ begin
   returning f.* into stored;
   if stored.id is not null then
     if kind_ = 'meta' then
-      perform private.apply_agent_metas(owner, session_, null);
+      perform private.apply_agent_metas(owner, session_, array(
+        select c.agent_id from observatory.conversations as c
+        where c.owner_id = owner and c.session_id = session_ and c.agent_id is not null
+          and right(path, char_length(c.agent_id) + 16) = 'agent-' || c.agent_id || '.meta.json'
+      ));
     elsif kind_ = 'tool_result' then
-      perform private.apply_spilled_outputs(owner, session_);
+      perform private.apply_spilled_outputs(owner, session_, path);
     end if;
     perform private.use_allowance('transcripts', octet_length(content), 1);
   end if;
@@ -221,7 +227,7 @@ grant execute on function observatory.attach_file(text, text, bigint, int, text,
 -- migrate:down
 delete from private.mention_places where relation = 'observatory.session_files';
 drop function observatory.attach_file(text, text, bigint, int, text, text);
-drop function private.apply_spilled_outputs(uuid, text);
+drop function private.apply_spilled_outputs(uuid, text, text);
 drop function private.apply_agent_metas(uuid, text, text[]);
 drop function private.agent_meta(text);
 drop function observatory.is_own(observatory.session_files);
