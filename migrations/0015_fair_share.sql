@@ -21,6 +21,23 @@ create schema request;
 comment on schema request is 'What PostgREST runs before each request (db-pre-request). Not exposed.';
 grant usage on schema request to anon, authenticated, edge, service_role;
 
+-- Whether this standby may lack something that was committed more than four seconds ago. The edge sends a user's reads to the primary for five
+-- seconds after a write (LAG_SECONDS in src/isolate/writers.rs). A standby that was restarted answers before it has applied again what it had
+-- applied before.
+create function private.is_behind() returns boolean
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  if now() - pg_last_xact_replay_timestamp() <= interval '4 s' then
+    return false;
+  end if;
+  -- It is not behind if nothing has been committed since: it is connected, and has applied all that it got.
+  return pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn() or not exists (select from pg_catalog.pg_stat_wal_receiver);
+end
+$$;
+revoke execute on function private.is_behind() from public;
+
 -- Every request pays for this function: it reads the claims once and calls few others. It tells callers apart
 -- by the user's `sub`, by the id of a worker's API token, or by the address in the edge's claim. Each share is a numbered advisory
 -- lock of the caller's, which ends with the transaction.
@@ -47,6 +64,10 @@ declare
   access text;
   slot int;
 begin
+  -- The edge then asks the primary. Not 503, after which PostgREST connects anew and reads the schema again.
+  if pg_is_in_recovery() and private.is_behind() then
+    perform private.refuse(504, 'RG578', 'This copy of the database is behind', null, 'Ask the primary, or try again.', 1);
+  end if;
   -- The edge signs tokens of users for the holders of API tokens only.
   if claims ? 'api_token' or claims ->> 'iss' = 'rowgate' then
     access := private.check_api_token(claims, btrim(split_part(path, ',', 1), '" '));
@@ -106,10 +127,11 @@ begin
 end
 $$;
 comment on function request.begin(text) is
-  'Holds a caller, and all anonymous callers together, to a share of PostgREST''s connections, and an API token to its scope. Definer: request roles may not read shares and tokens.';
+  'Holds a caller, and all anonymous callers together, to a share of PostgREST''s connections, and an API token to its scope; refuses on a standby that is behind. Definer: request roles may not read shares and tokens.';
 grant execute on function request.begin(text) to anon, authenticated, edge, service_role;
 
 -- migrate:down
 drop function request.begin(text);
 drop schema request;
+drop function private.is_behind();
 drop table private.connection_shares;

@@ -125,7 +125,7 @@ catalogue! {
 
 /// Names of the codes that the core's migrations raise. The database chooses their status and text itself; the log names
 /// them here. Those of the systems stand in their manifests.
-pub const DATABASE_NAMES: [(&str, &str); 21] = [
+pub const DATABASE_NAMES: [(&str, &str); 22] = [
     ("RG218", "api_token_ended"),
     ("RG501", "rate_limit_exceeded"),
     ("RG502", "idempotency_key_too_long"),
@@ -145,6 +145,7 @@ pub const DATABASE_NAMES: [(&str, &str); 21] = [
     ("RG575", "api_token_not_found"),
     ("RG576", "api_token_invalid"),
     ("RG577", "api_tokens_exceeded"),
+    ("RG578", "standby_behind"),
     ("RG590", "changes_not_tracked"),
     ("RG591", "changes_too_old"),
 ];
