@@ -29,11 +29,17 @@ create function private.is_behind() returns boolean
   set search_path = ''
   as $$
 begin
-  if now() - pg_last_xact_replay_timestamp() <= interval '4 s' then
+  -- The clock of the primary may be a second ahead.
+  if now() - pg_last_xact_replay_timestamp() between interval '-1 s' and interval '4 s' then
     return false;
   end if;
-  -- It is not behind if nothing has been committed since: it is connected, and has applied all that it got.
-  return pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn() or not exists (select from pg_catalog.pg_stat_wal_receiver);
+  -- Nothing may have been committed since: it has applied all that the primary had at its last message. Before the first message of a connection
+  -- both times are the same.
+  return not exists (
+    select from pg_catalog.pg_stat_wal_receiver as r
+    where r.status = 'streaming' and r.last_msg_receipt_time > now() - interval '4 s'
+      and r.last_msg_send_time <> r.last_msg_receipt_time and r.latest_end_lsn <= pg_last_wal_replay_lsn()
+  );
 end
 $$;
 revoke execute on function private.is_behind() from public;
@@ -64,9 +70,13 @@ declare
   access text;
   slot int;
 begin
-  -- The edge then asks the primary. Not 503, after which PostgREST connects anew and reads the schema again.
-  if pg_is_in_recovery() and private.is_behind() then
-    perform private.refuse(504, 'RG578', 'This copy of the database is behind', null, 'Ask the primary, or try again.', 1);
+  -- The edge then asks the primary. Not a status from 500 on: PostgREST would write the request's filters to its log. If the primary is down, the
+  -- edge asks again, for what there is.
+  if pg_is_in_recovery() and private.is_behind()
+    and nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-read-preference' is distinct from 'replica' then
+    perform private.refuse(
+      421, 'RG578', 'This copy of the database is behind', null, 'Ask the primary; or send x-read-preference: replica, for what there is.', 1
+    );
   end if;
   -- The edge signs tokens of users for the holders of API tokens only.
   if claims ? 'api_token' or claims ->> 'iss' = 'rowgate' then

@@ -264,6 +264,8 @@ create function edge.new_changes(subscriptions jsonb, is_opening boolean) return
   set enable_seqscan = off
   set enable_nestloop = off
   set jit = off
+  -- To plan it takes longer than to run it. In a large table PostgreSQL would plan it at each poll.
+  set plan_cache_mode = force_generic_plan
   as $$
 declare
   -- Of one table that an answer goes through for subscriptions that have had equally much.

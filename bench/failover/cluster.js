@@ -27,7 +27,7 @@ const startStandby = async ({ data, stack, lagMs, options }) => {
   const followed = `host=127.0.0.1 port=${primaryPort} user=postgres password=${keys.database_password} application_name=standby`;
   writeFileSync(
     join(directory, 'postgres', 'postgresql.auto.conf'),
-    `primary_conninfo = '${followed}'\nrecovery_min_apply_delay = ${lagMs}\nhot_standby_feedback = on\n`,
+    `primary_conninfo = '${followed}'\nrecovery_min_apply_delay = ${lagMs}\nhot_standby_feedback = on\nwal_receiver_timeout = '5s'\n`,
   );
   const port = await freePort();
   const standby = await postgres({

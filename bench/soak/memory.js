@@ -29,7 +29,7 @@ export const memoryNow = ({ edge, postgrest, postgres }) => {
   return {
     workerd: sum(of(edge, 'Pss')),
     PostgREST: sum(of(postgrest, 'Pss')),
-    'PostgreSQL, its processes’ own': sum(own),
+    [TOGETHER]: sum(own),
     'PostgreSQL, the largest process’s own': Math.max(0, ...own),
     'PostgreSQL, shared': sum(of(postgres, 'Pss_Shmem')),
     'PostgreSQL, processes': own.length,
@@ -55,8 +55,10 @@ export const collectGarbage = async (port) => {
   }
 };
 
+/** What all processes of PostgreSQL have together. */
+export const TOGETHER = 'PostgreSQL, its processes’ own';
 /** The names of what has to stay flat. */
-export const FLAT = ['workerd', 'PostgREST', 'PostgreSQL, its processes’ own', 'PostgreSQL, the largest process’s own'];
+export const FLAT = ['workerd', 'PostgREST', TOGETHER, 'PostgreSQL, the largest process’s own'];
 
 /** The line through points, by least squares: its slope. */
 const slope = (points) => {

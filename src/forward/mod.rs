@@ -584,6 +584,14 @@ fn remove_added_limit(headers: &mut Headers, limit: u64) {
     }
 }
 
+/// Whether PostgREST did not answer, or failed.
+fn is_down<B>(answer: &Result<Response<B>, SendFault>) -> bool {
+    match answer {
+        Ok(response) => response.status.is_server_error(),
+        Err(fault) => matches!(fault, SendFault::Unreachable),
+    }
+}
+
 /// Sends a request. A read whose connection was refused is sent again, since PostgREST may be starting; a read that a
 /// replica cannot answer goes to the primary. A write is never sent twice: it may have arrived.
 async fn send_with_retry<P: Platform>(
@@ -595,28 +603,77 @@ async fn send_with_retry<P: Platform>(
     if let Some(key) = edge.config.services.data_key() {
         outgoing.headers.insert("apikey", key.clone());
     }
-    let mut first = edge.platform.send(&outgoing, sent).await;
-    if outgoing.method == Method::HEAD {
-        for _ in 0..MAX_HEAD_RETRIES {
-            if !matches!(first, Err(SendFault::Unreachable)) {
-                break;
-            }
-            first = edge.platform.send(&outgoing, sent).await;
-        }
-    }
-    let is_read = is_read(&outgoing.method);
-    // A standby also cancels reads that block its recovery.
-    let replica_is_down =
-        primary.is_some() && matches!(&first, Ok(response) if response.status.is_server_error());
-    if !is_read || !replica_is_down && !matches!(first, Err(SendFault::Unreachable)) {
+    let first = send_once(&outgoing, sent, edge).await;
+    if !is_read(&outgoing.method) {
         return first;
     }
     match primary {
-        Some(url) => outgoing.url = url,
-        None => edge.platform.sleep(RETRY_PAUSE_MS).await,
+        Some(primary) => {
+            ask_primary(outgoing, primary, first, edge)
+                .boxed_local()
+                .await
+        }
+        None if matches!(first, Err(SendFault::Unreachable)) => send_again(&outgoing, edge).await,
+        None => first,
     }
-    // A read has no body, so nothing has to be reported as sent.
-    edge.platform.send(&outgoing, &|| ()).await
+}
+
+/// Sends a request once. PostgREST 12 closes a connection after each answer to `HEAD`: such a request is sent until it finds another one.
+async fn send_once<P: Platform>(
+    outgoing: &Outgoing<P::Body>,
+    sent: &dyn Fn(),
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, SendFault> {
+    let mut answer = edge.platform.send(outgoing, sent).await;
+    if outgoing.method == Method::HEAD {
+        for _ in 0..MAX_HEAD_RETRIES {
+            if !matches!(answer, Err(SendFault::Unreachable)) {
+                break;
+            }
+            answer = edge.platform.send(outgoing, sent).await;
+        }
+    }
+    answer
+}
+
+/// Sends a read again, a moment later. It has no body, so nothing has to be reported as sent.
+async fn send_again<P: Platform>(
+    outgoing: &Outgoing<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, SendFault> {
+    edge.platform.sleep(RETRY_PAUSE_MS).await;
+    send_once(outgoing, &|| (), edge).await
+}
+
+/// The primary's answer to a read that a replica does not answer: it is down, cancels a read that blocks its recovery, or is behind
+/// (`request.begin`, RG578). If the primary is down as well, a replica that is behind answers with what it has.
+async fn ask_primary<P: Platform>(
+    mut outgoing: Outgoing<P::Body>,
+    primary: String,
+    first: Result<Response<P::Body>, SendFault>,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, SendFault> {
+    let is_behind =
+        matches!(&first, Ok(response) if response.status == StatusCode::MISDIRECTED_REQUEST);
+    if !is_behind && !is_down(&first) {
+        return first;
+    }
+    if let Ok(refusal) = first {
+        // Read to its end, so that the connection is free again.
+        let _ = bytes(refusal.body, MAX_ERROR_BYTES, edge).await;
+    }
+    let address = std::mem::replace(&mut outgoing.url, primary);
+    let mut second = send_once(&outgoing, &|| (), edge).await;
+    if matches!(second, Err(SendFault::Unreachable)) {
+        second = send_again(&outgoing, edge).await;
+    }
+    if !is_behind || !is_down(&second) {
+        return second;
+    }
+    outgoing.url = address;
+    replica::accept_behind(&mut outgoing.headers);
+    let third = send_once(&outgoing, &|| (), edge).await;
+    if is_down(&third) { second } else { third }
 }
 
 /// The JSON that a function returned.

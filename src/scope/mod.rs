@@ -102,10 +102,14 @@ pub async fn narrow<P: Platform>(
                 let nothing = "{}".to_owned();
                 call::build(address, "edge", "ready", nothing, &token, &request.id, edge)
             };
-            let replica = edge.config.postgrest_read_url.as_deref();
+            let address = edge.config.postgrest_read_url.as_deref();
+            let mut replica = address.map(ask).transpose()?;
+            if let Some(question) = &mut replica {
+                replica::accept_behind(&mut question.headers);
+            }
             Work::Ready {
                 database: ask(&edge.config.postgrest_url)?,
-                replica: replica.map(ask).transpose()?,
+                replica,
             }
         }
         Action::Document(document) => Work::Document {

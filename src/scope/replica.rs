@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::headers::Headers;
 use base16ct::lower;
 use futures_util::future::FutureExt as _;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::Error;
 use crate::id;
@@ -50,6 +50,11 @@ fn bad_header() -> Error {
         name: "x-read-preference",
         wanted: "`primary`, or leave it out",
     }
+}
+
+/// Has a replica answer also if it is behind.
+pub(crate) fn accept_behind(headers: &mut Headers) {
+    headers.insert("x-read-preference", HeaderValue::from_static("replica"));
 }
 
 /// The user who writes by a request, if that has to be remembered.

@@ -11,7 +11,7 @@ import {
   memoryRows,
 } from '../../../bench/soak/aims.js';
 import { IN_STEPS } from '../../../bench/soak/kinds/tools.js';
-import { FLAT } from '../../../bench/soak/memory.js';
+import { FLAT, TOGETHER } from '../../../bench/soak/memory.js';
 
 const MINUTE = 60_000;
 const missed = (rows) => rows.filter(({ met }) => !met).map(({ name }) => name);
@@ -38,6 +38,16 @@ test('memory that grows a little all the time is missed; what fills in the first
   // A large heap that fills in the first half; and one that continues to grow, by 2 % in the second.
   assert.deepEqual(missed(memory((minute) => 1000 + 8 * Math.min(minute, 4))), []);
   assert.match(missed(memory((minute) => 1000 + 4 * minute)).join(), /workerd/);
+  const together = (grows) =>
+    memoryRows({
+      samples: samples(() => 100).map(({ at, memory }) => ({
+        at,
+        memory: { ...memory, [TOGETHER]: grows(at / MINUTE) },
+      })),
+      minute: MINUTE,
+    });
+  assert.deepEqual(missed(together((minute) => 1000 + 3 * minute)), []);
+  assert.match(missed(together((minute) => 1000 + 5 * minute)).join(), /processes’ own/);
 });
 
 test('memory that is not given back after a restart is missed', () => {

@@ -34,7 +34,7 @@ test('a standby that is behind refuses reads, and the edge asks the primary', as
         return { status: answer.status, body: await answer.json(), retryAfter: answer.headers.get('retry-after') };
       };
       const read = (name) => ask(`${edgeUrl}/rest/v1/projects`, name);
-      const readThere = (name) => ask(`${readUrl}/projects`, name, { 'accept-profile': schemaOfTests });
+      const readThere = (name, more) => ask(`${readUrl}/projects`, name, { 'accept-profile': schemaOfTests, ...more });
       const isFound = (name) => ({ status: 200, body: [{ name }], retryAfter: null });
       /** What the user has just written is not there, and nobody gets it without. */
       const isRefused = async (name) => {
@@ -42,7 +42,11 @@ test('a standby that is behind refuses reads, and the edge asks the primary', as
         await sleep(LATER);
         assert.deepEqual(await read(name), isFound(name), 'later');
         const { status, body, retryAfter } = await readThere(name);
-        assert.deepEqual([status, body.code, retryAfter], [504, 'RG578', '1']);
+        assert.deepEqual([status, body.code, retryAfter], [421, 'RG578', '1']);
+        const accepted = await readThere(name, { 'x-read-preference': 'replica' });
+        assert.deepEqual([accepted.status, accepted.body], [200, []], 'what it has');
+        const ready = await fetch(`${edgeUrl}/readyz`);
+        assert.deepEqual([ready.status, (await ready.json()).checks.replica], [200, 'ok']);
       };
       const follows = (name) =>
         waitFor('the standby to answer', async () => {
@@ -50,6 +54,8 @@ test('a standby that is behind refuses reads, and the edge asks the primary', as
           return status === 200 && body.length === 1;
         });
 
+      /** What the standby has got in the end. */
+      let known;
       await t.test('not while it follows, and not when nothing has been written for long', async () => {
         const name = await write();
         await follows(name);
@@ -64,7 +70,7 @@ test('a standby that is behind refuses reads, and the edge asks the primary', as
         await follows(name);
       });
       await t.test('after a restart, until it has caught up', async () => {
-        await standby.query('alter system set recovery_min_apply_delay = 7000');
+        await standby.query('alter system set recovery_min_apply_delay = 20000');
         await standby.query('select pg_reload_conf()');
         const name = await write();
         await standby.part.kill();
@@ -75,6 +81,7 @@ test('a standby that is behind refuses reads, and the edge asks the primary', as
         await standby.query('alter system set recovery_min_apply_delay = 0');
         await standby.query('select pg_reload_conf()');
         await follows(name);
+        known = name;
       });
       await t.test('while it is not connected to the primary', async () => {
         // Writes would wait for it.
@@ -87,6 +94,11 @@ test('a standby that is behind refuses reads, and the edge asks the primary', as
           return count === 0;
         });
         await isRefused(await write());
+      });
+      await t.test('and while the primary is down it answers with what it has', async () => {
+        await primary.part.kill();
+        assert.equal((await readThere(known)).status, 421);
+        assert.deepEqual(await read(known), isFound(known));
       });
     }),
   );
