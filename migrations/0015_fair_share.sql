@@ -33,11 +33,11 @@ begin
   if now() - pg_last_xact_replay_timestamp() between interval '-1 s' and interval '4 s' then
     return false;
   end if;
-  -- Nothing may have been committed since: it has applied all that the primary had at its last message. Before the first message of a connection
-  -- both times are the same.
+  -- Nothing may have been committed since: it has applied all that the primary had when it sent its last message. The times of sending and receipt
+  -- are equal until the first message of a connection.
   return not exists (
     select from pg_catalog.pg_stat_wal_receiver as r
-    where r.status = 'streaming' and r.last_msg_receipt_time > now() - interval '4 s'
+    where r.status = 'streaming' and r.last_msg_send_time between now() - interval '4 s' and now() + interval '1 s'
       and r.last_msg_send_time <> r.last_msg_receipt_time and r.latest_end_lsn <= pg_last_wal_replay_lsn()
   );
 end

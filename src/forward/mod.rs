@@ -45,6 +45,8 @@ const RETRY_PAUSE_MS: u32 = 100;
 /// How often a `HEAD` is sent again at once. PostgREST 12 closes a connection after each answer to `HEAD` and says
 /// nothing, so the next `HEAD` may be sent on a closed one; each attempt uses one of them up.
 const MAX_HEAD_RETRIES: usize = 8;
+/// What `request.begin` says on a standby that is behind.
+const STANDBY_BEHIND: &str = "RG578";
 /// Milliseconds until the first look of a request that waits for what another one is asking the services. Each pause is twice as long.
 const READY_PAUSE_MS: u32 = 50;
 /// The longest pause: thousands may wait for a database that does not answer.
@@ -486,8 +488,7 @@ async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> R
     let answer = answer.map_err(|_| Error::UpstreamUnavailable)?;
     let version = text(&answer.headers, "server").and_then(|name| name.strip_prefix("postgrest/"));
     let applies = version.is_some_and(|version| version.split('.').next() == Some("12"));
-    // Read to its end, so that the connection is free again.
-    let _ = bytes(answer.body, MAX_ERROR_BYTES, edge).await;
+    discard(Ok(answer), edge).await;
     if applies {
         Ok(())
     } else {
@@ -585,9 +586,24 @@ fn remove_added_limit(headers: &mut Headers, limit: u64) {
 }
 
 /// Whether PostgREST did not answer, or failed.
-fn is_down<B>(answer: &Result<Response<B>, SendFault>) -> bool {
+fn has_failed<B>(answer: &Result<Response<B>, SendFault>) -> bool {
     match answer {
         Ok(response) => response.status.is_server_error(),
+        Err(fault) => matches!(fault, SendFault::Unreachable),
+    }
+}
+
+/// Whether PostgREST, or its database, is away. One that is only busy answers 504, and a statement that fails 500: neither makes an older
+/// state right.
+fn is_down<B>(answer: &Result<Response<B>, SendFault>) -> bool {
+    let is_away = |status| {
+        matches!(
+            status,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE
+        )
+    };
+    match answer {
+        Ok(response) => is_away(response.status),
         Err(fault) => matches!(fault, SendFault::Unreachable),
     }
 }
@@ -655,13 +671,10 @@ async fn ask_primary<P: Platform>(
 ) -> Result<Response<P::Body>, SendFault> {
     let is_behind =
         matches!(&first, Ok(response) if response.status == StatusCode::MISDIRECTED_REQUEST);
-    if !is_behind && !is_down(&first) {
+    if !is_behind && !has_failed(&first) {
         return first;
     }
-    if let Ok(refusal) = first {
-        // Read to its end, so that the connection is free again.
-        let _ = bytes(refusal.body, MAX_ERROR_BYTES, edge).await;
-    }
+    discard(first, edge).await;
     let address = std::mem::replace(&mut outgoing.url, primary);
     let mut second = send_once(&outgoing, &|| (), edge).await;
     if matches!(second, Err(SendFault::Unreachable)) {
@@ -673,7 +686,18 @@ async fn ask_primary<P: Platform>(
     outgoing.url = address;
     replica::accept_behind(&mut outgoing.headers);
     let third = send_once(&outgoing, &|| (), edge).await;
-    if is_down(&third) { second } else { third }
+    if has_failed(&third) {
+        return second;
+    }
+    discard(second, edge).await;
+    third
+}
+
+/// Reads an answer that nobody gets to its end, so that its connection is free again.
+async fn discard<P: Platform>(answer: Result<Response<P::Body>, SendFault>, edge: &Edge<P>) {
+    if let Ok(answer) = answer {
+        let _ = bytes(answer.body, MAX_ERROR_BYTES, edge).await;
+    }
 }
 
 /// The JSON that a function returned.
@@ -931,6 +955,10 @@ fn failure<P: Platform>(
     let code = code
         .or(proxy_status_code(&refusal.headers))
         .unwrap_or_default();
+    if code == STANDBY_BEHIND {
+        // The primary's address leads to a standby.
+        return Error::UpstreamUnavailable;
+    }
     let is_application = is_application_code(code, edge);
     let own = if is_application && (is_relayable(status) || status.is_server_error()) {
         None

@@ -224,7 +224,8 @@ fn check<P: Platform>(
 /// The longest that a request can be at PostgREST, and a margin.
 fn max_use_ms<P: Platform>(edge: &Edge<P>) -> u64 {
     let limits = &edge.config.limits;
-    // A read of a replica that fails is sent to the primary, with a deadline of its own.
-    let longest_ms = u64::from(limits.upload_ms) + 2 * u64::from(limits.deadline_ms);
+    // A read that a replica refuses is sent to the primary, twice, and to the replica again: each with a deadline of its own, and one for
+    // the refusal.
+    let longest_ms = u64::from(limits.upload_ms) + 5 * u64::from(limits.deadline_ms);
     longest_ms + u64::from(MAX_WAIT_MS) + LEASE_MARGIN_MS
 }
