@@ -17,8 +17,8 @@ const ofRow = (name, part, row) => (resultsOf) => {
   const { facts, rows } = part ? results[part] : { facts: results, rows: results.rows };
   const found = rows.filter((each) => each.name.startsWith(row));
   if (found.length !== 1) throw new Error(`${name}: ${found.length} rows begin with ${row}`);
-  const [{ reached, measured }] = found;
-  return { facts, reached, measured };
+  const [{ reached, met, measured }] = found;
+  return { facts, reached, met, measured };
 };
 
 /** The part, what was measured, and where its figure is. */
@@ -93,6 +93,6 @@ const LIMITS = [
  */
 export const limits = (resultsOf) =>
   LIMITS.map(([part, what, find]) => {
-    const { facts, reached, measured } = find(resultsOf);
-    return [part, what, reached, measured ?? measuredOn(facts)];
+    const { facts, reached, met, measured } = find(resultsOf);
+    return [part, what, met === false ? `${reached}: **MISSED**` : reached, measured ?? measuredOn(facts)];
   });

@@ -30,7 +30,7 @@ comment on column clixen.deployments.status is 'rolled_back: it was deployed, an
 -- With the user, who is one for each workflow, for the foreign key: without statistics the planner would also read all of the user's deployments.
 create unique index deployments_version on clixen.deployments (workflow_id, deployment_version, user_id);
 create index deployments_user_id on clixen.deployments (user_id, created_at desc);
-create index deployments_open on clixen.deployments (status, started_at) where status in ('pending', 'deploying');
+create index deployments_open on clixen.deployments (started_at) where status in ('pending', 'deploying');
 create unique index deployments_one_at_a_time on clixen.deployments (workflow_id) where status in ('pending', 'deploying');
 
 alter table clixen.deployments enable row level security;

@@ -118,8 +118,12 @@ begin
     ),
     'deployed', to_jsonb(array(
       select w.n8n_workflow_id
-      from clixen.mvp_workflows as w
-      where w.user_id = owner and w.n8n_workflow_id is not null
+      -- By the owner alone: the planner may take all that are in n8n for few.
+      from (
+        select o.id, o.n8n_workflow_id, o.last_deployed_at from clixen.mvp_workflows as o where o.user_id = owner
+        offset 0
+      ) as w
+      where w.n8n_workflow_id is not null
       -- This workflow first: the list is for the workflows that it calls.
       order by w.id = flow_id desc, w.last_deployed_at desc nulls last, w.id
       limit 1000
@@ -273,6 +277,11 @@ grant execute on function edge.finish_deployment(uuid, uuid, jsonb) to edge;
 create function edge.unfinished_deployments(most int) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
+  -- By the index of open deployments, the oldest first.
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_sort = off
+  set jit = off
   as $$
 declare
   stuck jsonb;

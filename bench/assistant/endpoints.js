@@ -29,8 +29,26 @@ const USAGE = `insert into private.usage_events (
 const PRICE = `insert into private.model_prices (provider, model, effective_from, input_micro, output_micro)
   values ('openai', 'gpt-5-mini', '2025-01-01', 250000, 2000000) on conflict do nothing`;
 
+/** Turns of two days at full size; and one of each user that goes on, in a conversation of its own. */
+const TURNS = 100_000;
+const open = (n) => `md5('open turn ' || ${n})::uuid`;
+const ENDED = `insert into private.chat_turns (
+    id, tenant_id, provider, model, prompt_estimate, started_at, seen_at, ended_at, ending, has_answer, prompt_tokens, completion_tokens, is_estimated)
+  select md5('turn ' || n)::uuid, ${tenant(`n % ${TENANTS}`)}, 'openai', 'gpt-5-mini', 900, t.at, t.at, t.at, 'whole', false, 900, 210, false
+  from generate_series(1, $1::int) as n, lateral (select now() - n * interval '2 days' / $1::int as at) as t`;
+const OPEN = [
+  `insert into assistant.conversations (id, tenant_id, user_id, title)
+   select md5('open conversation ' || n)::uuid, ${tenant(of('n'))}, ${member(of('n'), 2)}, 'Open' from generate_series(0, ${USERS - 1}) as n`,
+  `insert into private.chat_turns (id, tenant_id, user_id, conversation_id, question_id, answer_id, provider, model, prompt_estimate, seen_at)
+   select ${open('n')}, ${tenant(of('n'))}, ${member(of('n'), 2)}, md5('open conversation ' || n)::uuid, gen_random_uuid(), gen_random_uuid(),
+     'openai', 'gpt-5-mini', 900, now()
+   from generate_series(0, ${USERS - 1}) as n`,
+];
+
 export const load = async ({ sql, size, say }) => {
   await sql('set session_replication_role = replica');
+  await sql(ENDED, [Math.ceil(TURNS * size)]);
+  for (const statement of OPEN) await sql(statement);
   await sql(INVITATIONS, [Math.max(USERS, Math.ceil(100_000 * size))]);
   await sql(CONVERSATIONS);
   await sql(MESSAGES);
@@ -41,7 +59,8 @@ export const load = async ({ sql, size, say }) => {
   await sql(
     `select private.set_budget('assistant.tokens', t.id, 'day', t.daily_token_limit, private.tenant_zone(t.id)) from assistant.tenants as t`,
   );
-  for (const table of ['assistant.users', 'private.usage_events']) await sql(`vacuum analyze ${table}`);
+  for (const table of ['assistant.users', 'private.usage_events', 'private.chat_turns'])
+    await sql(`vacuum analyze ${table}`);
   say('invitations and usage events');
 };
 
@@ -180,4 +199,18 @@ const SUMMARY =
 export const functions = () => ({
   'assistant.monthly_usage_summary': SUMMARY,
   'assistant.message_feedback_summary': SUMMARY,
+});
+
+export const steps = () => ({
+  'edge.save_chat': {
+    with: (n) => `turn => ${open(n)}, content => repeat('some words ', 500)`,
+    holds: `answer = 'true'`,
+    why: 'The turn is found by its key.',
+  },
+  'edge.end_chat': {
+    with: (n) =>
+      `turn => ${open(n)}, outcome => '{"end": "whole", "content": "A monad is a monoid.", "prompt_tokens": 900, "completion_tokens": 210, "model": "gpt-5-mini"}'`,
+    holds: `(answer ->> 'is_new')::boolean`,
+    why: 'The turn is found by its key; its answer, its usage and the sums of the tenant’s day are written: each caller is of another tenant.',
+  },
 });

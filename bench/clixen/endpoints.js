@@ -5,12 +5,35 @@ import { BY_KEY } from '../scale/lists.js';
 const caller = { sub: (n) => `md5('user ' || ${n})::uuid` };
 const workflow = (n) => `md5('workflow ' || ${n})::uuid`;
 
+/** Users at once. */
+const USERS = 100;
 /** What a deployment has deployed, which an earlier version needs to be deployed again. */
-export const load = ({ sql }) =>
-  sql(
-    `insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version)
-     select d.id, w.id, w.n8n_workflow_json, w.version from clixen.deployments as d inner join clixen.mvp_workflows as w on w.id = d.workflow_id`,
-  );
+const COPIES = `insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version, lease_until)
+  select d.id, w.id, w.n8n_workflow_json, w.version, now() - interval '1 minute' from clixen.deployments as d inner join clixen.mvp_workflows as w on w.id = d.workflow_id`;
+const waiting = (n) => `md5('waiting deployment ' || ${n})::uuid`;
+const leased = (n) => `md5('leased deployment ' || ${n})::uuid`;
+const lease = (n) => `md5('lease ' || ${n})::uuid`;
+/** A workflow of the same user that has an id in n8n: two of each eight have one. */
+const called = (n) => workflow(`${n} * 20 + 12 + 4 * (${n} % 2)`);
+/** Of each user a deployment that waits for the edge, and one that the edge carries out. */
+const OPEN = [
+  [waiting, 7, 'pending', 'null::uuid', "now() - interval '1 second'"],
+  [leased, 8, 'deploying', lease('n'), "now() + interval '1 day'"],
+].flatMap(([id, at, status, held, until]) => [
+  `insert into clixen.deployments (id, user_id, workflow_id, deployment_version, status)
+   select ${id('n')}, ${caller.sub('n')}, ${workflow(`n * 20 + ${at}`)}, 10, '${status}' from generate_series(0, ${USERS - 1}) as n`,
+  `insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version, lease, lease_until)
+   select ${id('n')}, w.id, w.n8n_workflow_json, w.version, ${held}, ${until}
+   from generate_series(0, ${USERS - 1}) as n inner join clixen.mvp_workflows as w on w.id = ${workflow(`n * 20 + ${at}`)}`,
+]);
+
+export const load = async ({ sql }) => {
+  await sql(COPIES);
+  await sql('set session_replication_role = replica');
+  for (const statement of OPEN) await sql(statement);
+  await sql('set session_replication_role = default');
+  for (const table of ['clixen.deployments', 'private.deployment_runs']) await sql(`vacuum analyze ${table}`);
+};
 
 const EVENTS = JSON.stringify(
   Array.from({ length: 10 }, (_, n) => ({
@@ -78,4 +101,48 @@ export const functions = () => ({
     holds: 'jsonb_array_length(answer) = 1',
     why: 'An index gives the first project of a user.',
   },
+});
+
+const holder = (n) => `deployment_id => ${leased(n)}, lease => ${lease(n)}`;
+const BY_LEASE = 'A deployment and its lease are found by their keys.';
+
+export const steps = () => ({
+  'edge.claim_deployment': {
+    with: (n) => `deployment_id => ${waiting(n)}`,
+    holds: `answer ->> 'lease' is not null`,
+    why: 'A deployment and its workflow are found by their keys.',
+  },
+  'edge.deployment_workflow': {
+    with: (n) => `${holder(n)}, before => false`,
+    holds: 'answer is not null',
+    why: BY_LEASE,
+  },
+  'edge.own_workflows': {
+    with: (n) => `${holder(n)}, named => array[left(md5(${called(n)}::text), 16)]`,
+    holds: `answer -> 'named' <> '{}'`,
+    why: 'The user’s workflows are found by their index: five of them are in n8n.',
+  },
+  'edge.called_workflow': {
+    with: (n) => `${holder(n)}, n8n_workflow_id => left(md5(${called(n)}::text), 16)`,
+    holds: `answer ->> 'name' is not null`,
+    why: 'The user’s workflow is found by its id in n8n, and its copies by their index.',
+  },
+  'edge.note_deployment': {
+    with: (n) => `${holder(n)}, n8n_workflow_id => left(md5('new ' || ${n}), 16)`,
+    holds: `answer = 'true'`,
+    why: BY_LEASE,
+  },
+  'edge.finish_deployment': {
+    with: (n) =>
+      `${holder(n)}, outcome => '{"status": "deployed", "n8n_workflow_id": "abcdefgh12345678", "deployment_url": "https://example.org/x"}'`,
+    holds: `answer ->> 'status' = 'deployed'`,
+    why: 'The same, and the workflow’s copies are found by their index.',
+  },
+  'edge.unfinished_deployments': {
+    with: 'most => 10',
+    holds: `jsonb_array_length(answer -> 'deployments') = 10`,
+    why: 'An index has the open deployments, the oldest first; it is a job, which one caller runs.',
+  },
+  'edge.claim_removal': 'One row by its key, once for each deleted workflow.',
+  'edge.removed_from_n8n': 'One row by its key, once for each deleted workflow.',
 });

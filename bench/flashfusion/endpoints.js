@@ -292,3 +292,19 @@ export const functions = () => ({
     why: 'A row is added to its table, and a call is reserved of the user’s budget.',
   },
 });
+
+export const steps = () => ({
+  'edge.key_to_verify': {
+    with: (n) => `key_id => ${key(n, 5)}`,
+    holds: `answer ->> 'sealed' is not null`,
+    why: BY_KEY,
+  },
+  'edge.key_verified': {
+    with: (n) => `key_id => ${key(n, 5)}, is_valid => true`,
+    holds: `answer ->> 'id' is not null`,
+    why: BY_KEY,
+  },
+  'edge.claim_billing_events':
+    'The job’s: it reads by the index of events that wait to be fetched, which is empty as a rule.',
+  'edge.finish_billing_event': 'The job’s: it does for one event what `POST /v1/stripe` does.',
+});

@@ -276,3 +276,7 @@ export const functions = () => ({
     contends: 'Exports and erasures go one at a time.',
   },
 });
+
+export const steps = () => ({
+  'edge.running_experiments': 'The edge asks once a minute, and few experiments run at once.',
+});

@@ -299,3 +299,7 @@ export const writes = () => ({
     why: BY_KEY,
   },
 });
+
+const DAILY = 'The job’s, once a day: it writes a row for each project that has a new entry of the audit.';
+
+export const steps = () => ({ 'edge.audit_head': DAILY, 'edge.audit_head_sealed': DAILY });

@@ -13,6 +13,8 @@
 //   writes()                   gives, by name, writes of the data API: { write, caller, ... }, where `write` is a function of `n`: the statement,
 //                              which writes one row
 //   functions()                gives, by name, functions that users call by the data API, each as a call above; or a text: why it is not measured
+//   steps()                    gives, by name, functions that only the edge calls: later in an endpoint, or in a job, each as a call above; or
+//                              names of reads.js that ask it; or a text: why it is not measured
 //
 // Calls are rolled back, so that the tables stay as they are. why, grows and contends are those of lists.js.
 import { existsSync, readFileSync } from 'node:fs';
@@ -39,6 +41,9 @@ export const callsOf = async (name) => {
   const file = join(folderOf(name), 'endpoints.js');
   return existsSync(file) ? import(pathToFileURL(file)) : { endpoints: () => ({}) };
 };
+
+/** Whether an entry of a list is a call: not a text, nor names of reads. */
+export const isCall = (entry) => typeof entry !== 'string' && !entry.reads;
 
 const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
 
@@ -85,7 +90,7 @@ const argumentsOf = ({ with: args = '' }, row) => (typeof args === 'function' ? 
 /** The statements of a list's functions. PostgREST answers the rows of one as an array. */
 const preparedFunctions = (list) =>
   Object.entries(list)
-    .filter(([, entry]) => typeof entry !== 'string')
+    .filter(([, entry]) => isCall(entry))
     .map(([name, { with: args, caller, ...rest }]) => {
       const written = argumentsOf({ with: args });
       return {
@@ -94,17 +99,34 @@ const preparedFunctions = (list) =>
       };
     });
 
+/** The statements of a list's steps. */
+const preparedSteps = (list) =>
+  Object.entries(list)
+    .filter(([, entry]) => isCall(entry))
+    .map(([name, { with: args, caller, ...rest }]) => {
+      const written = argumentsOf({ with: args });
+      return {
+        ...{ name: `${name}, by the edge`, ...rest, ...identityOf({ identity: 'edge' }, caller), isCall: true },
+        queryOf: (n) => `select to_jsonb(${name}(${written(n)})) as answer`,
+      };
+    });
+
 /**
  * The statements of calls, as reads.js has those of reads.
  * @param {Map<string, object>} manifest of endpointsOf
- * @param {{endpoints: Function, writes?: Function, functions?: Function}} calls of callsOf
+ * @param {{endpoints: Function, writes?: Function, functions?: Function, steps?: Function}} calls of callsOf
  * @param {number} size
  * @param {Function} sql of the owner of the database
  */
 export const preparedCalls = async (manifest, calls, size, sql) => {
-  const made = [...preparedWrites(calls.writes?.() ?? {}), ...preparedFunctions(calls.functions?.() ?? {})];
+  const { writes, functions, steps } = calls;
+  const made = [
+    ...preparedWrites(writes?.() ?? {}),
+    ...preparedFunctions(functions?.() ?? {}),
+    ...preparedSteps(steps?.() ?? {}),
+  ];
   for (const [name, entry] of Object.entries(calls.endpoints({ size }))) {
-    if (typeof entry === 'string' || entry.reads) continue;
+    if (!isCall(entry)) continue;
     const { with: args, caller, place, ...rest } = entry;
     const endpoint = manifest.get(name);
     const [row] = place ? await sql(place) : [];

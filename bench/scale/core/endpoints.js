@@ -71,7 +71,7 @@ export const endpoints = () => ({
     with: (n) =>
       `token_hash => encode(sha256(convert_to('new token ' || ${n}, 'UTF8')), 'hex'), prefix => 'rgt_9fK2Qx', name => 'Import', endpoints => '["GET /v1/nothing"]'`,
     holds: `answer ->> 'name' = 'Import'`,
-    why: 'The user’s tokens are counted by their index, and one is added. A hundred users queue for the ends of the logs’ indexes, which each of them writes: it makes their p99, and a fifth fewer calls a second.',
+    why: 'The user’s tokens are counted by their index, and one is added. A hundred users queue for the ends of the logs’ indexes, which each of them writes: that makes their p99.',
   },
   'GET /v1/tokens': {
     caller,
@@ -92,4 +92,16 @@ export const endpoints = () => ({
       ...['GET', 'POST'].map((method) => `${method} /rest/v1/rpc/{function}`),
     ].map((endpoint) => [endpoint, DATA_API]),
   ),
+});
+
+export const steps = () => ({
+  'edge.ready': {
+    holds: `answer ->> 'database' = 'ok'`,
+    why: 'It counts the texts that each key has encrypted: a row for each.',
+  },
+  'edge.exchange_api_token': { reads: ['a request with an API token: who sends it'] },
+  'edge.new_changes': 'edge.changes calls it: `GET /v1/changes`.',
+  'edge.run_job': 'It runs a job, each of which works in parts.',
+  'edge.note_job': 'One row for each run of a job.',
+  'edge.rewrapped': 'One row by its key for each text that `edge.sealed_batch` gives.',
 });

@@ -1,10 +1,11 @@
-// The functions that users may call by the data API are measured by `npm run bench -- scale`, or the list of their system says why not.
+// The functions that users may call by the data API, and those that the edge calls, are measured by `npm run bench -- scale`, or the list of
+// their system says why not.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { callsOf, endpointsOf } from '../../../bench/scale/endpoints.js';
-import { listsOf } from '../../../bench/scale/lists.js';
+import { CORE, listsOf } from '../../../bench/scale/lists.js';
 import { productSystems } from '../../../dev/systems.js';
-import { close, has, transaction } from '../../support/stack.js';
+import { close, has, sql, transaction } from '../../support/stack.js';
 
 after(close);
 
@@ -65,4 +66,34 @@ test('each function that users may call by the data API has a call in the benchm
     const added = `create function ${probe} returns int language sql as 'select 1'; grant execute on function ${probe} to authenticated`;
     assert.deepEqual(await missing(added), [`${schemas[0]}.probe`]);
   }
+});
+
+/** Functions of the schema of the edge, which the core's and the systems' migrations make. */
+const OF_THE_EDGE = `select distinct 'edge.' || p.proname as name from pg_proc as p
+  where p.pronamespace = 'edge'::regnamespace and has_function_privilege('edge', p.oid, 'execute') order by 1`;
+
+test('each function that the edge calls has a call in the benchmark, or a reason why not', async () => {
+  const names = [CORE, ...productSystems().map(({ name }) => name)];
+  const listed = new Set();
+  for (const name of names) {
+    const calls = await callsOf(name);
+    for (const { call } of endpointsOf(name).values()) listed.add(call);
+    for (const [step, entry] of Object.entries(calls.steps?.() ?? {})) {
+      listed.add(step);
+      if (entry.reads) continue;
+      assert.match(
+        typeof entry === 'string' ? entry : entry.why,
+        /\.$/,
+        `${step}: why its curve bends, or why it is not measured`,
+      );
+      assert.ok(typeof entry === 'string' || entry.holds, `${step} does not say what its answer must hold`);
+    }
+  }
+  const there = (await sql(OF_THE_EDGE)).map(({ name }) => name);
+  const ofTests = (name) => /^edge\.(sample|probe)/.test(name);
+  assert.deepEqual(
+    there.filter((name) => !listed.has(name) && !ofTests(name)),
+    [],
+    'bench/<system>/endpoints.js: steps',
+  );
 });

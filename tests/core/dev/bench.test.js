@@ -11,7 +11,7 @@ import { run as fairness } from '../../../bench/fairness/index.js';
 import { KNOWN } from '../../../bench/fairness/known.js';
 import { plots } from '../../../bench/plot.js';
 import { growthRow } from '../../../bench/scale/aims.js';
-import { callsOf } from '../../../bench/scale/endpoints.js';
+import { callsOf, isCall } from '../../../bench/scale/endpoints.js';
 import { CORE, listsOf } from '../../../bench/scale/lists.js';
 import { root } from '../../../dev/paths.js';
 import { SetupError } from '../../../dev/setup.js';
@@ -72,6 +72,7 @@ test('the tables of docs/performance.md are the results of the benchmarks', () =
 const CONSTANTS = [
   'is limited to 600 KB gzipped',
   'each way takes 5 ms.',
+  "wal_receiver_timeout = '5s'",
   'and 5 ms each way',
   'takes over 1 ms more than with fresh statistics',
   'at most 1.5 times the blocks',
@@ -115,18 +116,19 @@ const scaleResults = () => JSON.parse(readFileSync(join(root, 'bench', 'results'
 
 /** The names of all statements that the lists of a system have. */
 const statementsOf = async (name, list) => {
-  const { endpoints, writes = () => ({}), functions = () => ({}) } = await callsOf(name);
-  const isCall = ([, entry]) => typeof entry !== 'string' && !entry.reads;
+  const { endpoints, writes = () => ({}), functions = () => ({}), steps = () => ({}) } = await callsOf(name);
   const namesOf = (entries) =>
     Object.entries(entries)
-      .filter(isCall)
+      .filter(([, entry]) => isCall(entry))
       .map(([call]) => call);
+  const ofSteps = namesOf(steps()).map((call) => `${call}, by the edge`);
   const ofFunctions = namesOf(functions()).map((call) => `${call}, by the data API`);
   const reads = list.reads({ size: 1 });
   const all = [
     ...reads.map((read) => read.name),
     ...Object.keys(writes()),
     ...ofFunctions,
+    ...ofSteps,
     ...namesOf(endpoints({ size: 1 })),
   ];
   return {
