@@ -87,29 +87,24 @@ const preparedWrites = (list) =>
 
 const argumentsOf = ({ with: args = '' }, row) => (typeof args === 'function' ? (n) => args(n, row) : () => args);
 
-/** The statements of a list's functions. PostgREST answers the rows of one as an array. */
-const preparedFunctions = (list) =>
+/** The statements of a list of functions, by the name of each. */
+const preparedByName = (list, by, endpoint, asked) =>
   Object.entries(list)
     .filter(([, entry]) => isCall(entry))
     .map(([name, { with: args, caller, ...rest }]) => {
       const written = argumentsOf({ with: args });
       return {
-        ...{ name: `${name}, by the data API`, ...rest, ...identityOf({}, caller), isCall: true },
-        queryOf: (n) => `select jsonb_agg(f) as answer from ${name}(${written(n)}) as f`,
+        ...{ name: `${name}, by ${by}`, ...rest, ...identityOf(endpoint, caller), isCall: true },
+        queryOf: (n) => asked(`${name}(${written(n)})`),
       };
     });
 
-/** The statements of a list's steps. */
+/** Of functions that users call. PostgREST answers the rows of one as an array. */
+const preparedFunctions = (list) =>
+  preparedByName(list, 'the data API', {}, (call) => `select jsonb_agg(f) as answer from ${call} as f`);
+
 const preparedSteps = (list) =>
-  Object.entries(list)
-    .filter(([, entry]) => isCall(entry))
-    .map(([name, { with: args, caller, ...rest }]) => {
-      const written = argumentsOf({ with: args });
-      return {
-        ...{ name: `${name}, by the edge`, ...rest, ...identityOf({ identity: 'edge' }, caller), isCall: true },
-        queryOf: (n) => `select to_jsonb(${name}(${written(n)})) as answer`,
-      };
-    });
+  preparedByName(list, 'the edge', { identity: 'edge' }, (call) => `select to_jsonb(${call}) as answer`);
 
 /**
  * The statements of calls, as reads.js has those of reads.
