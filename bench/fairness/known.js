@@ -189,6 +189,9 @@ export const KNOWN = {
     'functions get any method, and stream their answers': ['slow functions of one user'],
   },
   'core/e2e/storage.test.js': {
+    'who leaves amid uploads again and again is refused after some, and nobody else is': [
+      'uploads of one user to storage that break off',
+    ],
     'large uploads pass at flat memory': ['uploads of one user to storage'],
     'uploads that declare no length are streamed, up to the limit': [
       'uploads of unknown length of one user to storage',

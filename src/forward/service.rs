@@ -83,7 +83,7 @@ pub(super) async fn send<P: Platform>(
         body_bytes,
     } = handed;
     if let Some(sharer) = &sharer {
-        turns::before_passing(sharer.name(), body_bytes, edge).await;
+        turns::before_upload(sharer.name(), body_bytes, edge).await?;
     }
     let answer = edge.platform.send(&outgoing, &|| ()).await;
     let mut response = answer.map_err(|fault| match fault {

@@ -3,12 +3,13 @@
 //!
 //! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
 //! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
-//! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused:
-//! a client that is refused at once asks again at once.
+//! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused,
+//! because a client that is refused at once asks again at once. The exception are uploads of a client that does not wait for answers.
 
 use std::collections::HashMap;
 
 use super::Edge;
+use crate::error::Error;
 use crate::message::KB;
 use crate::runtime::Platform;
 
@@ -16,6 +17,14 @@ use crate::runtime::Platform;
 const AT_ONCE_MS: u64 = 40;
 /// The most milliseconds that a piece of work waits.
 const MAX_WAIT_MS: u64 = 1000;
+/// The most milliseconds of a caller's uploads that may be booked ahead: 160 of at least 4 MB. A client that waits for its answers has
+/// no more requests waiting than connections. The runtime does not see that a client has left until its body is read, so one that leaves
+/// and comes again in a loop would have any number of uploads waiting.
+const MAX_UPLOADS_MS: u64 = 10_000;
+/// The most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection take, about 4 MB.
+const MAX_UPLOAD_MS: u64 = 64;
+/// The key of a caller's uploads, before the caller's name.
+const UPLOADS: &str = "uploads of ";
 /// The most callers that are remembered.
 const MAX_CALLERS: usize = 8192;
 
@@ -54,18 +63,33 @@ pub struct Turns {
 impl Turns {
     /// Books a piece of work of a caller, and gives the milliseconds until its turn.
     fn book(&mut self, caller: &str, work_ms: u64, now_ms: u64) -> u32 {
-        if self.due.len() >= MAX_CALLERS && !self.due.contains_key(caller) {
-            self.due.retain(|_, due| *due > now_ms);
-            if self.due.len() >= MAX_CALLERS {
-                self.due.clear();
-            }
-        }
-        let due = self.due.entry(caller.to_owned()).or_default();
+        let due = self.due(caller, now_ms);
         let begins = (*due).max(now_ms);
         let latest = now_ms + AT_ONCE_MS + MAX_WAIT_MS;
         *due = (begins + work_ms).min(latest);
         let wait_ms = begins.saturating_sub(now_ms + AT_ONCE_MS);
         u32::try_from(wait_ms).unwrap_or(u32::MAX)
+    }
+
+    /// Books an upload of a caller, unless as many as may wait are booked already. Whether it is booked.
+    fn book_upload(&mut self, caller: &str, work_ms: u64, now_ms: u64) -> bool {
+        let due = self.due(&[UPLOADS, caller].concat(), now_ms);
+        let begins = (*due).max(now_ms);
+        let is_booked = begins < now_ms + MAX_UPLOADS_MS;
+        if is_booked {
+            *due = begins + work_ms.min(MAX_UPLOAD_MS);
+        }
+        is_booked
+    }
+
+    fn due(&mut self, key: &str, now_ms: u64) -> &mut u64 {
+        if self.due.len() >= MAX_CALLERS && !self.due.contains_key(key) {
+            self.due.retain(|_, due| *due > now_ms);
+            if self.due.len() >= MAX_CALLERS {
+                self.due.clear();
+            }
+        }
+        self.due.entry(key.to_owned()).or_default()
     }
 }
 
@@ -101,7 +125,30 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
     }
 }
 
-/// Waits until it is a caller's turn to have a long body passed on, unread: the runtime sends what has arrived without a pause.
+/// Waits until it is a caller's turn to have the long body of a request passed on, unread: the runtime sends what has arrived without
+/// a pause.
+///
+/// # Errors
+/// [`Error::TooManyConcurrent`] if too many of the caller's uploads are booked.
+pub async fn before_upload<P: Platform>(
+    caller: &str,
+    bytes: usize,
+    edge: &Edge<P>,
+) -> Result<(), Error> {
+    if !is_work(bytes) {
+        return Ok(());
+    }
+    let work_ms = (bytes / BYTES_PASSED_IN_A_MS) as u64;
+    let now_ms = edge.platform.now_ms();
+    let is_booked = edge.turns.borrow_mut().book_upload(caller, work_ms, now_ms);
+    if !is_booked {
+        return Err(Error::TooManyConcurrent);
+    }
+    wait(caller, work_ms, edge).await;
+    Ok(())
+}
+
+/// Waits until it is a caller's turn to have a long answer passed on, unread.
 pub async fn before_passing<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
     if is_work(bytes) {
         wait(caller, (bytes / BYTES_PASSED_IN_A_MS) as u64, edge).await;
@@ -182,6 +229,23 @@ mod tests {
             assert!(turns.book("a", 1000, 1000) <= 1000);
         }
         assert_eq!(turns.book("a", 1, 2040), 0, "nothing is owed for longer");
+    }
+
+    #[test]
+    fn uploads_are_refused_only_beyond_what_ten_seconds_pass_on() {
+        let mut turns = Turns::default();
+        let mut booked = |now_ms| {
+            let uploads = (0..300).filter(|_| turns.book_upload("a", 50, now_ms));
+            uploads.count()
+        };
+        assert_eq!(booked(1000), 200);
+        assert_eq!(booked(1000), 0);
+        assert_eq!(booked(2000), 20, "a second later");
+        assert_eq!(booked(20_000), 200, "all of it has passed");
+        assert!(turns.book_upload("b", 100, 1000), "another caller");
+        assert_eq!(turns.book("a", 1, 1000), 0, "other work does not wait");
+        let long = (0..300).filter(|_| turns.book_upload("c", 30_000, 1000));
+        assert_eq!(long.count(), 157, "a long one counts as 4 MB do");
     }
 
     #[test]

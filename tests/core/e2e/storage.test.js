@@ -7,7 +7,7 @@ import { connect as connectTo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
-import { close } from '../../support/stack.js';
+import { close, userToken } from '../../support/stack.js';
 import { files, images, refusals } from '../support/clients/storage.js';
 import { clients, isReal, needsStandIn, needsVariable, startProject } from '../support/project.js';
 import { storage } from '../support/storage.js';
@@ -126,11 +126,12 @@ const ENDS = {
 };
 
 /** Sends an upload in pieces, without a declared length; gives the first line of the answer. */
-const inPieces = async (path, pieces, end) => {
+const inPieces = async (path, pieces, end, token) => {
   const { hostname, port } = new URL(edge.url);
   const socket = connectTo(Number(port), hostname);
   socket.on('error', () => {});
   const head = ['Host: edge', `apikey: ${project.key}`, 'Content-Type: application/x', 'Transfer-Encoding: chunked'];
+  if (token) head.push(`Authorization: Bearer ${token}`);
   socket.write([`POST /storage/v1/object/files/${path} HTTP/1.1`, ...head, '', ''].join('\r\n'));
   for (const piece of pieces) {
     socket.write(`${piece.length.toString(16)}\r\n`);
@@ -175,6 +176,20 @@ test('an upload that breaks off or is too large is cut off at the service, too',
   assert.equal(taken.at(-1).isWhole, false, 'too large');
   assert.match(await inPieces('cut.bin', [piece], 'whole'), / 200 /);
   assert.deepEqual([taken.at(-1).length, taken.at(-1).isWhole], [MB, true]);
+});
+
+test('who leaves amid uploads again and again is refused after some, and nobody else is', needsStandIn, async () => {
+  const [loud, quiet] = [await userToken(randomUUID()), await userToken(randomUUID())];
+  const taken = takeUploads('left.bin');
+  const piece = Buffer.from('x');
+  assert.match(await inPieces('left.bin', [piece], 'whole', loud), / 200 /);
+  await Promise.all(Array.from({ length: 250 }, () => inPieces('left.bin', [piece], 'closed', loud)));
+  assert.match(await inPieces('left.bin', [piece], 'whole', loud), / 429 /);
+  assert.match(await inPieces('left.bin', [piece], 'whole', quiet), / 200 /);
+  assert.ok(taken.length < 200, `${taken.length} of 253 uploads reached the service`);
+  await waitFor('the uploads to have passed', async () =>
+    / 200 /.test(await inPieces('left.bin', [piece], 'whole', loud)),
+  );
 });
 
 test('who hangs up amid a download ends it at the service', needsStandIn, async () => {
