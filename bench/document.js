@@ -43,11 +43,11 @@ const ofRows = (rows) => {
 
 const FAIRNESS = (results) =>
   table(
-    ['beside', 'p99, times that beside burnt CPU', 'cores', 'thread'],
-    results.rows.map(({ name, ratio, met, cores, thread, measured: when }) => [
+    ['beside', 'p99, times that beside burnt CPU', 'p99, ms', 'cores', 'thread'],
+    results.rows.map(({ name, ratio, met, p99, cores, thread, measured: when }) => [
       name,
       `${ratio}${when ? ` (${when})` : ''}${word(met)}`,
-      ...[cores, thread],
+      ...[p99, cores, thread],
     ]),
   );
 

@@ -109,17 +109,19 @@ const burn = async (parts, body) => {
 };
 
 class Bench {
-  constructor({ parts, edges, signal, seconds }) {
-    Object.assign(this, { parts: [...parts, ...edges.map(({ part }) => part)], signal, seconds });
+  constructor({ parts, edges, postgrestUrl, signal, seconds }) {
+    Object.assign(this, { parts: [...parts, ...edges.map(({ part }) => part)], postgrestUrl, signal, seconds });
   }
 
   get pids() {
     return this.parts.flatMap((part) => family(part.pid));
   }
 
-  /** The reader, in a process of its own. */
-  async read(token, edge) {
-    const flags = [edge.url, token, `${this.seconds}`];
+  /** The reader, in a process of its own; at PostgREST, if it is to read there. */
+  async read(token, edge, isDirect = false) {
+    const flags = isDirect
+      ? [this.postgrestUrl, token, `${this.seconds}`, 'direct']
+      : [edge.url, token, `${this.seconds}`];
     const reader = fork(join(import.meta.dirname, 'reader.js'), flags);
     const stop = () => reader.kill('SIGKILL');
     this.signal.addEventListener('abort', stop);
@@ -138,7 +140,7 @@ class Bench {
   }
 
   /** The reader beside an attack; and how many cores each thread has kept busy, those of the attack's process included. */
-  async beside(reader, edge, name, target) {
+  async beside(reader, edge, { name, isDirect }, target) {
     const attacker = fork(join(import.meta.dirname, 'attacker.js'), [name, JSON.stringify(target)]);
     const over = new Promise((resolve) => {
       attacker.once('message', resolve);
@@ -148,7 +150,7 @@ class Bench {
       await sleep(1500);
       const used = () => threadSeconds([...this.pids, attacker.pid]);
       const [usedBefore, from] = [used(), performance.now()];
-      const read = await this.read(reader, edge);
+      const read = await this.read(reader, edge, isDirect);
       const cores = coresBetween(usedBefore, used(), (performance.now() - from) / 1000);
       attacker.send('stop');
       // The isolate runs on the first thread of workerd.
@@ -192,6 +194,7 @@ const measured = async ({ stack, edge, guarded, stopping, options }) => {
     const bench = new Bench({
       parts: stack.parts,
       edges: [edge, guarded],
+      postgrestUrl: stack.postgrestUrl,
       signal,
       seconds: options.seconds,
     });
@@ -210,13 +213,13 @@ const measured = async ({ stack, edge, guarded, stopping, options }) => {
       for (let round = 0; round < options.rounds; round += 1) {
         // A new day: what earlier attacks have written is not to refuse this one.
         await sql('truncate private.daily_usage');
-        const beside = await bench.beside(token, attacked, attack.name, target);
+        const beside = await bench.beside(token, attacked, attack, target);
         await sleep(2500);
         await rested(attacked);
         const all = sum(beside.cores);
         const cores = Math.max(0, all - own);
         const parts = beside.cores.map((each) => (each * cores) / all);
-        rounds.push({ beside, cores, burnt: await burn(parts, () => bench.read(token, attacked)) });
+        rounds.push({ beside, cores, burnt: await burn(parts, () => bench.read(token, attacked, attack.isDirect)) });
       }
       const median = (of) => percentile(rounds.map(of), 0.5);
       const p99 = median(({ beside }) => beside.p99);
@@ -269,7 +272,7 @@ const markdown = ({ facts, options, alone, rows }) => {
     ...list,
     `- the reader alone: p50 ${rounded(alone.p50)} ms, p99 ${rounded(alone.p99)} ms`,
     '',
-    `One user's reads, beside an abusive caller and beside processes that burn as much CPU outside PostgreSQL, one for each thread that the caller keeps busy: medians of the rounds. The isolate's thread is the part of a core that it is busy, for caller and reader. Aim: p99 at most ${AIM} times, no read refused, and the answers that the attack is to get (broken: others); none for leads of many addresses, which are not one caller.`,
+    `One user's reads, beside an abusive caller and beside processes that burn as much CPU outside PostgreSQL, one for each thread that the caller keeps busy: medians of the rounds. The isolate's thread is the part of a core that it is busy, for caller and reader. Aim: p99 at most ${AIM} times, no read refused, and the answers that the attack is to get (broken: others); none for leads of many addresses, which are not one caller, and none at PostgREST itself, where caller and reader ask PostgREST without the edge.`,
     '',
     "| beside | p50 ms | p99 ms | cores | the isolate's thread | p99 ms, CPU burnt outside | cores burnt | ratio | refused | broken | answers of the last round | aim |",
     '|---|---|---|---|---|---|---|---|---|---|---|---|',

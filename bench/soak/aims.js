@@ -1,7 +1,7 @@
 // What a soak has shown, as rows with aims.
 import { at, median, p99, rounded } from '../figures.js';
 import { IN_STEPS } from './kinds/tools.js';
-import { FLAT, growth, TOGETHER } from './memory.js';
+import { FLAT, growth, SHARED, TOGETHER } from './memory.js';
 
 /**
  * Part of its memory by which something may grow after the first minute, when caches are still filling, and in the second half; and the megabytes
@@ -106,6 +106,18 @@ export const backRows = (found) => {
       ...(n === 0 && { plan: curve(found, Object.keys(samples[0].memory)) }),
     };
   });
+};
+
+/** What fills has no line: it must not exceed what PostgreSQL has reserved, which dynamic shared memory would. */
+export const sharedRow = ({ samples, reserved, minute }) => {
+  const values = samples.filter(({ at }) => at >= minute).map(({ memory }) => memory[SHARED]);
+  const most = Math.max(...values);
+  return {
+    name: 'memory that the processes of PostgreSQL share, the most of it from minute 2 on',
+    aim: `at most what it reserves when it starts: ${reserved} MB`,
+    reached: `${rounded(most)} MB, ${rounded(values[0])} MB at first`,
+    met: most <= reserved,
+  };
 };
 
 /** The p99 of so many requests, or the highest percentile that enough of them exceed. */

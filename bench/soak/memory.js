@@ -1,5 +1,5 @@
 // The memory of the processes while the soak runs. /proc/<pid>/smaps_rollup counts a page that several processes have in parts (PSS). What
-// PostgreSQL shares are its buffers, which fill and stay full: they are counted apart from what each of its processes has for itself.
+// PostgreSQL's processes share are its buffers, which fill and stay full: they are counted apart from what each of the processes has for itself.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import WebSocket from 'ws';
@@ -31,7 +31,7 @@ export const memoryNow = ({ edge, postgrest, postgres }) => {
     PostgREST: sum(of(postgrest, 'Pss')),
     [TOGETHER]: sum(own),
     'PostgreSQL, the largest process’s own': Math.max(0, ...own),
-    'PostgreSQL, shared': sum(of(postgres, 'Pss_Shmem')),
+    [SHARED]: sum(of(postgres, 'Pss_Shmem')),
     'PostgreSQL, processes': own.length,
   };
 };
@@ -57,6 +57,8 @@ export const collectGarbage = async (port) => {
 
 /** What all processes of PostgreSQL have together. */
 export const TOGETHER = 'PostgreSQL, its processes’ own';
+/** What they share. It fills, up to what PostgreSQL reserves when it starts. */
+export const SHARED = 'PostgreSQL, shared';
 /** The names of what has to stay flat. */
 export const FLAT = ['workerd', 'PostgREST', TOGETHER, 'PostgreSQL, the largest process’s own'];
 

@@ -1,6 +1,6 @@
 // The same while PostgreSQL is stopped half way, as an upgrade stops it, and started again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backRows, driftRows, endRows, gapRows, report } from './aims.js';
+import { backRows, driftRows, endRows, gapRows, report, sharedRow } from './aims.js';
 import { soak } from './run.js';
 
 export { accounts, cacheTokens, only, SIZES } from './steady.js';
@@ -20,5 +20,8 @@ const restart = async ({ stack, note, seconds }) => {
 /** Measures on a system of its own. @returns {Promise<object[]>} rows of the table */
 export const measure = async (system) => {
   const found = await soak(system, restart);
-  return report([...gapRows(found), ...backRows(found), ...driftRows(found), ...endRows(found)], system.say);
+  return report(
+    [...gapRows(found), ...backRows(found), sharedRow(found), ...driftRows(found), ...endRows(found)],
+    system.say,
+  );
 };

@@ -178,6 +178,8 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
         ...found,
         ...last,
         minute,
+        // In megabytes.
+        reserved: Number((await sql(`select setting from pg_settings where name = 'shared_memory_size'`))[0].setting),
         missing: await missing(sql, storedOf(world), found.acknowledged),
         reloadedMs: await reloaded({ sql, stack, world }),
         listeners: world.listened.length,

@@ -1,5 +1,5 @@
 // Nothing happens but traffic: no error, no growth, no drift.
-import { driftRows, endRows, errorRow, memoryRows, report } from './aims.js';
+import { driftRows, endRows, errorRow, memoryRows, report, sharedRow } from './aims.js';
 import { soak } from './run.js';
 
 /** Seconds of the soak, a tenth of which is called a minute here, and requests that begin in a second. */
@@ -27,6 +27,7 @@ export const measure = async (system) => {
       }),
     },
     ...memoryRows(found),
+    sharedRow(found),
     ...driftRows(found),
     ...endRows(found),
   ];

@@ -7,8 +7,8 @@ const MB = 1024 * 1024;
 const PIECE = 'x'.repeat(3 * MB);
 /** The beginning of a body of 1,000,000 bytes: the edge has to hold it until the rest comes. */
 const LARGE = `{"message":"${'x'.repeat(900_000)}`;
-/** 70 MB: over `answer_bytes`. */
-const COLUMNS = Array.from({ length: 14 }, (_, n) => `c${n}:content`).join(',');
+/** Columns that make 70 MB: over `answer_bytes`. */
+export const COLUMNS = Array.from({ length: 14 }, (_, n) => `c${n}:content`).join(',');
 
 /** Sends a part of a body, and no more. Gives the answer's status; 'left' if the caller hung up before it, after so many milliseconds. */
 const begin = (url, headers, part, milliseconds, going) =>

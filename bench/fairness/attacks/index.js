@@ -1,5 +1,6 @@
 // What an abusive caller does. The attacker's process and the benchmark read the same list.
 import { connections } from './connections.js';
+import { direct } from './direct.js';
 import { guesses } from './guesses.js';
 import { hangUps } from './hang_ups.js';
 import { requests } from './requests.js';
@@ -12,4 +13,5 @@ export const attacks = (target) => [
   ...unusual(target),
   ...hangUps(target),
   ...guesses(target),
+  ...direct(target),
 ];

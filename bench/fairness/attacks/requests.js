@@ -32,7 +32,7 @@ const PACKED = gzipSync(Buffer.alloc(60 * MB));
 const LARGE = JSON.stringify({ name: 'x'.repeat(2 * MB) });
 
 /** Made once: to make them takes more CPU than to answer them. */
-const FILTERS = Array.from({ length: 20 }, () => Array.from({ length: 1000 }, () => guess(6)).join(','));
+export const FILTERS = Array.from({ length: 20 }, () => Array.from({ length: 1000 }, () => guess(6)).join(','));
 
 /** A session of a coding agent that nobody has sent yet, of so many lines. */
 const transcript = (count) => {

@@ -9,9 +9,10 @@ import {
   gapRows,
   MAX_REFUSED_SECONDS,
   memoryRows,
+  sharedRow,
 } from '../../../bench/soak/aims.js';
 import { IN_STEPS } from '../../../bench/soak/kinds/tools.js';
-import { FLAT, TOGETHER } from '../../../bench/soak/memory.js';
+import { FLAT, SHARED, TOGETHER } from '../../../bench/soak/memory.js';
 
 const MINUTE = 60_000;
 const missed = (rows) => rows.filter(({ met }) => !met).map(({ name }) => name);
@@ -48,6 +49,19 @@ test('memory that grows a little all the time is missed; what fills in the first
     });
   assert.deepEqual(missed(together((minute) => 1000 + 3 * minute)), []);
   assert.match(missed(together((minute) => 1000 + 5 * minute)).join(), /processes’ own/);
+});
+
+test('shared memory may fill up to what PostgreSQL has reserved, and no further', () => {
+  const row = (grows) => {
+    const filled = samples(() => 100).map(({ at, memory }) => ({
+      at,
+      memory: { ...memory, [SHARED]: grows(at / MINUTE) },
+    }));
+    return sharedRow({ samples: filled, minute: MINUTE, reserved: 143 });
+  };
+  assert.equal(row((minute) => 70 + 7 * minute).met, true);
+  assert.equal(row((minute) => 70 + 8 * minute).met, false);
+  assert.match(row(() => 139).aim, /143 MB/);
 });
 
 test('memory that is not given back after a restart is missed', () => {
