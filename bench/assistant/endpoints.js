@@ -1,6 +1,7 @@
 // The calls of assistant's endpoints, for npm run bench -- scale.
 
 import { BY_KEY } from '../scale/lists.js';
+import { personCalls } from '../scale/person.js';
 import { member, TENANTS, tenant } from './load.js';
 
 /** Users at once: each is a member of a tenant of their own. The first two tenants and the last one have rows that reads are about. */
@@ -199,6 +200,11 @@ const SUMMARY =
 export const functions = () => ({
   'assistant.monthly_usage_summary': SUMMARY,
   'assistant.message_feedback_summary': SUMMARY,
+  ...personCalls({
+    email: (n) => `'member-2@tenant-' || ${of(n)} || '.example.org'`,
+    table: 'assistant.conversations',
+    grows: 'A member has a ten-thousandth of all conversations and messages.',
+  }),
 });
 
 export const steps = () => ({

@@ -1,5 +1,6 @@
 // The calls of clixen's endpoints, for npm run bench -- scale.
 import { BY_KEY } from '../scale/lists.js';
+import { personCalls } from '../scale/person.js';
 
 /** One of the many users, and their workflow of a number: each has twenty. */
 const caller = { sub: (n) => `md5('user ' || ${n})::uuid` };
@@ -101,6 +102,7 @@ export const functions = () => ({
     holds: 'jsonb_array_length(answer) = 1',
     why: 'An index gives the first project of a user.',
   },
+  ...personCalls({ email: (n) => `'user' || 1 + ${n} || '@example.org'`, table: 'clixen.mvp_workflows' }),
 });
 
 const holder = (n) => `deployment_id => ${leased(n)}, lease => ${lease(n)}`;

@@ -12,6 +12,8 @@ export const only = 'behind the edge';
 
 /** Seconds until a machine that was killed is started again, or until a standby takes the place of the primary. */
 const ABSENT = 3;
+/** Seconds for which the standby applies nothing: longer than the edge reads a user's own writes from the primary. */
+const PAUSED = 9;
 
 const phasesOf = ({ postgrests, reads, primary, standby }) => {
   const restarted = (part) => async () => {
@@ -32,10 +34,10 @@ const phasesOf = ({ postgrests, reads, primary, standby }) => {
       most: 0,
     },
     {
-      name: `the standby stops applying for ${ABSENT} s`,
+      name: `the standby stops applying for ${PAUSED} s`,
       happens: async () => {
         await standby.query('select pg_wal_replay_pause()');
-        await sleep(ABSENT * 1000);
+        await sleep(PAUSED * 1000);
         await standby.query('select pg_wal_replay_resume()');
       },
       most: 0,

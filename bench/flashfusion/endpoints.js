@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { event, subscription } from '../../tests/flashfusion/support/stripe.js';
 import { BY_KEY } from '../scale/lists.js';
+import { personCalls } from '../scale/person.js';
 import { fillSlots } from './queue.js';
 
 /** Deployments and integrations, each of one of the thousand users, and events of billing, at full size. */
@@ -26,7 +27,8 @@ const PENDING = [
    from generate_series(0, ${USERS - 1}) as n inner join flashfusion.user_api_keys as k on k.id = ${key('n', 3)}`,
   `insert into private.api_key_secrets (key_id, user_id, sealed, key_version)
    select k.id, k.user_id, '${SEALED}', 1 from flashfusion.user_api_keys as k where k.status = 'pending'`,
-  `update flashfusion.users set subscription_tier = 'enterprise' where id = any (array(select ${user('n')} from generate_series(0, ${USERS - 1}) as n))`,
+  `update flashfusion.users as u set subscription_tier = 'enterprise', email = 'user' || n || '@example.org'
+   from generate_series(0, ${USERS - 1}) as n where u.id = ${user('n')}`,
 ];
 /** Each of them has one that is unread. */
 const NOTIFICATIONS = `insert into flashfusion.notifications (id, user_id, title, message)
@@ -291,6 +293,11 @@ export const functions = () => ({
     holds: `answer -> 0 ->> 'status' = 'pending'`,
     why: 'A row is added to its table, and a call is reserved of the user’s budget.',
   },
+  ...personCalls({
+    email: (n) => `'user' || ${n} || '@example.org'`,
+    table: 'flashfusion.agent_tasks',
+    grows: 'A user has a thousandth of all tasks, deployments and integrations.',
+  }),
 });
 
 export const steps = () => ({
@@ -303,6 +310,12 @@ export const steps = () => ({
     with: (n) => `key_id => ${key(n, 5)}, is_valid => true`,
     holds: `answer ->> 'id' is not null`,
     why: BY_KEY,
+  },
+  'edge.sealed_batch': {
+    with: (n) =>
+      `after => jsonb_build_object('relation', 'private.api_key_secrets', 'row', ${key(n, 5)}), most => 200, below => 2`,
+    holds: `jsonb_array_length(answer -> 'rows') = 200`,
+    why: 'It reads on by the key of the last row.',
   },
   'edge.claim_billing_events':
     'The job’s: it reads by the index of events that wait to be fetched, which is empty as a rule.',

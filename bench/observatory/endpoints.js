@@ -1,6 +1,7 @@
 // The calls of observatory's endpoints, for npm run bench -- scale.
 
 import { BY_KEY } from '../scale/lists.js';
+import { personCalls } from '../scale/person.js';
 import { PROJECT as ANALYSED } from './analytics.js';
 import { OWNER } from './load.js';
 
@@ -20,8 +21,9 @@ const token = (n) => `sha256(convert_to('link ' || ${n}, 'UTF8'))`;
 /** The invited are other users. */
 const guest = (n) => `md5('guest ' || ${n})::uuid`;
 const MESSAGES = 100;
-/** Entries of each project's audit chain. */
-const ENTRIES = 100;
+/** Entries of each project's audit chain, at full size. */
+const ENTRIES = 1000;
+const entriesOf = (size) => Math.ceil(ENTRIES * size);
 /** Invitations, links, searches and uploaded files of others, at full size. */
 const FULL = { invitations: 100_000, links: 100_000, searches: 1_000_000, files: 100_000 };
 
@@ -37,8 +39,23 @@ const OWN = [
      repeat('some words of a message ', 20), now() - (100 - k) * interval '1 second', now()
    from $USERS, generate_series(1, ${MESSAGES}) as k, lateral (select (array['user', 'assistant'])[1 + k % 2] as role) as r`,
 ];
+/** Persons whose address is known, each with a project and a session of their own. */
+const person = (n) => `md5('person ' || ${n})::uuid`;
+const personal = (n) => `md5('personal project ' || ${n})::uuid`;
+const session = (n) => `md5('personal conversation ' || ${n})::uuid`;
+const PERSONS = [
+  `insert into flashfusion.users (id, email) select ${person('n')}, 'person' || n || '@example.org' from $USERS`,
+  `insert into observatory.projects (id, owner_id, name, last_activity_at) select ${personal('n')}, ${person('n')}, 'Personal', now() from $USERS`,
+  `insert into observatory.project_members (project_id, user_id, role) select ${personal('n')}, ${person('n')}, 'owner' from $USERS`,
+  `insert into observatory.conversations (id, project_id, owner_id, session_id, title, status, message_count, started_at, last_message_at)
+   select ${session('n')}, ${personal('n')}, ${person('n')}, 'personal session ' || n, 'Personal', 'ended', ${MESSAGES}, now() - interval '1 hour', now() from $USERS`,
+  `insert into observatory.messages (id, project_id, conversation_id, owner_id, entry_uuid, parent_uuid, seq, entry_type, role, content, occurred_at, created_at)
+   select md5('personal message ' || n || ' ' || k)::uuid, ${personal('n')}, ${session('n')}, ${person('n')}, md5('personal entry ' || n || ' ' || k)::uuid,
+     md5('personal entry ' || n || ' ' || k - 1)::uuid, k * 700, 'user', 'user', repeat('some words of a message ', 20), now() - (100 - k) * interval '1 second', now()
+   from $USERS, generate_series(1, ${MESSAGES}) as k`,
+];
 const AUDIT = `select private.note_audit(${project('n')}, 'update', 'projects', ${project('n')})
-  from generate_series(0, ${USERS - 1}) as n, generate_series(1, ${ENTRIES}) as k`;
+  from generate_series(0, ${USERS - 1}) as n, generate_series(1, $1::int) as k`;
 /** Uploaded files at full size, each of one session and in two chunks; the first hundred are of the sessions above. */
 const FILES = [
   `insert into observatory.ingest_files (id, owner_id, project_id, conversation_id, session_id, name, path, source, byte_offset, line_no)
@@ -64,14 +81,15 @@ const GROWING = {
 
 export const load = async ({ sql, size, say }) => {
   await sql('set session_replication_role = replica');
-  for (const statement of OWN) await sql(statement.replace('$USERS', `generate_series(0, ${USERS - 1}) as n`));
+  for (const statement of [...OWN, ...PERSONS])
+    await sql(statement.replace('$USERS', `generate_series(0, ${USERS - 1}) as n`));
   const part = (name) => Math.max(USERS, Math.ceil(FULL[name] * size));
   for (const [name, statement] of Object.entries(GROWING)) await sql(statement, [part(name)]);
   for (const statement of FILES) await sql(statement, [part('files')]);
   await sql(`insert into private.model_prices (provider, model, effective_from, input_micro, output_micro)
     values ('anthropic', 'claude-opus-5', '2020-01-01', 5000000, 25000000) on conflict do nothing`);
   await sql('set session_replication_role = default');
-  await sql(AUDIT);
+  await sql(AUDIT, [entriesOf(size)]);
   for (const table of ['project_invitations', 'share_links', 'search_history', 'messages', 'conversations', 'projects'])
     await sql(`vacuum analyze observatory.${table}`);
   await sql('vacuum analyze observatory.ingest_files, private.transcript_chunks, private.share_tokens');
@@ -157,7 +175,7 @@ const LOGS = {
 
 const ANALYTICS = (name) => ({ reads: [`${name} of 90 days, 100 users`] });
 
-export const endpoints = () => ({
+export const endpoints = ({ size }) => ({
   'POST /v1/transcripts': {
     caller: someone,
     with: batch,
@@ -187,7 +205,8 @@ export const endpoints = () => ({
     with: `project => ${ANALYSED}, dry_run => true`,
     holds: `(answer ->> 'records')::int > 0`,
     why: 'An owner asks for it once, after prices have changed.',
-    grows: 'It goes through all records of usage of the project, for two seconds at most in a call.',
+    grows:
+      'It goes through all records of usage of the project, for two seconds at most in a call. A run that is no dry run also writes the records whose price has changed.',
     contends: 'It locks out uploads into the project, so that a hundred of them wait for each other.',
   },
   'GET /v1/search': {
@@ -279,11 +298,16 @@ export const endpoints = () => ({
   'GET /v1/projects/{id}/audit': {
     caller: someone,
     with: (n) => `id => ${project(n)}`,
-    holds: `(answer ->> 'intact')::boolean and answer ->> 'entries' = '${ENTRIES}'`,
-    why: 'It checks the whole chain of one project, which is as long here as at any size: a hundred entries.',
+    holds: `(answer ->> 'intact')::boolean and answer ->> 'entries' = '${entriesOf(size)}'`,
+    why: 'An owner asks for it seldom.',
+    grows: 'It checks the whole chain of one project.',
   },
-  'POST /v1/admin/audit/verify':
-    'Operators ask for it seldom. It checks every chain a thousand at a time, so that its cost is the number of projects by definition.',
+  'POST /v1/admin/audit/verify': {
+    caller: { role: 'service_role' },
+    holds: `answer -> 'faults' = '[]' and (answer ->> 'chains')::int >= ${USERS}`,
+    why: 'Operators ask for it seldom.',
+    grows: 'It checks a thousand chains in a call, from end to end.',
+  },
   'POST /v1/jobs/seal_audit_head': 'Its function only checks the right to it. The work is the job’s, once a day.',
 });
 
@@ -299,6 +323,9 @@ export const writes = () => ({
     why: BY_KEY,
   },
 });
+
+export const functions = () =>
+  personCalls({ email: (n) => `'person' || ${n} || '@example.org'`, table: 'observatory.messages' });
 
 const DAILY = 'The job’s, once a day: it writes a row for each project that has a new entry of the audit.';
 

@@ -148,11 +148,7 @@ const SAID = {
   'the members of a project':
     'A hundred members at any size. How many of them share a block depends on the order in which they were added.',
   'the sums of a project’s last 30 days': SUMS,
-  'what each user did in a project in a week': {
-    why: 'The sums of each hour are read, by user.',
-    grows: 'At a hundredth of the size the users have been active in fewer hours.',
-    times: 10,
-  },
+  'what each user did in a project in a week': 'The sums of each hour are read, by user.',
   'the tools of a project in a week': SUMS,
   'a page of 100 messages with their tool calls': {
     why: 'A page of one conversation, by its index.',

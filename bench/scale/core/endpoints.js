@@ -64,8 +64,8 @@ export const endpoints = () => ({
     holds: `jsonb_array_length(answer #> '{0,events}') = ${MISSED / USERS}`,
     why: 'An index of positions gives what was changed since the last poll; whether the user sees a row is asked by its key.',
   },
-  'POST /v1/admin/gdpr/export': `${OF_SYSTEMS} “everything that is held on a person” in the list of growth is it.`,
-  'POST /v1/admin/gdpr/erase': `${OF_SYSTEMS} “marketing.gdpr_delete_user_data” in the list of growth is it.`,
+  'POST /v1/admin/gdpr/export': `${OF_SYSTEMS} “marketing.gdpr_export_user_data” in the list of each system is it, and “everything that is held on a person” in that of growth.`,
+  'POST /v1/admin/gdpr/erase': `${OF_SYSTEMS} “marketing.gdpr_delete_user_data” in the list of each system is it.`,
   'POST /v1/tokens': {
     caller,
     with: (n) =>
@@ -84,8 +84,7 @@ export const endpoints = () => ({
     holds: `answer ->> 'name' like 'Token %'`,
     why: 'The token is found by its key.',
   },
-  'POST /v1/admin/keys/rewrap':
-    'An operator’s, once for each new key: it goes through all that is sealed, a batch at a time.',
+  'POST /v1/admin/keys/rewrap': `${OF_SYSTEMS} “edge.sealed_batch” in the list of flashfusion is it.`,
   ...Object.fromEntries(
     [
       ...['GET', 'POST', 'PATCH', 'PUT', 'DELETE'].map((method) => `${method} /rest/v1/{relation}`),
