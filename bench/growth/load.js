@@ -32,8 +32,8 @@ const SESSIONS = `insert into onboarding.sessions (session_token_hash, status, l
 export const loadLeads = async (sql, { leads, sessions, ...rest }) => {
   const tables = ['marketing.leads', 'onboarding.sessions'];
   const rows = async () => {
-    await inParts(sql, { total: leads, name: 'leads', statement: LEADS, part: PART, ...rest });
-    await inParts(sql, { total: sessions, name: 'onboarding sessions', statement: SESSIONS, part: PART, ...rest });
+    await inParts(sql, { ...rest, total: leads, name: 'leads', statement: LEADS, part: PART });
+    await inParts(sql, { ...rest, total: sessions, name: 'onboarding sessions', statement: SESSIONS, part: PART });
   };
   await withoutIndexes(sql, tables, rows, rest);
   for (const table of tables) await sql(`vacuum analyze ${table}`);
@@ -42,7 +42,7 @@ export const loadLeads = async (sql, { leads, sessions, ...rest }) => {
 /** Events of 30 days. */
 export const loadEvents = async (sql, { events, ...rest }) => {
   const more = [new Date(), events];
-  const rows = () => inParts(sql, { total: events, name: 'events', statement: EVENTS, part: PART, more, ...rest });
+  const rows = () => inParts(sql, { ...rest, total: events, name: 'events', statement: EVENTS, part: PART, more });
   await withoutIndexes(sql, ['analytics.events'], rows, rest);
   await sql('vacuum analyze analytics.events');
 };
