@@ -182,7 +182,7 @@ export const endpoints = () => ({
       from generate_series(0, ${USERS - 1}) as n order by n) as ids`,
     with: (n, { ids }) => `id => ${element(ids, n)}`,
     holds: `answer ->> 'status' = 'cancelled'`,
-    why: 'The task and its place in the queue are found by its key.',
+    why: 'The task is found by its key, in the queue or among those that wait. Where a user has fewer tasks than slots, each has a slot, and lanes are asked for the next task; at full size the task waits.',
   },
   'POST /v1/workers/claim': {
     caller: worker,
