@@ -153,7 +153,7 @@ export const endpoints = () => ({
       where l.opt_in_status = 'pending' order by l.id limit ${USERS}) as tokens`,
     with: (n, { tokens }) => `token => ('{${tokens}}'::text[])[1 + ${n}]`,
     holds: `answer ->> 'status' = 'confirmed'`,
-    why: 'The token names the lead, which is found by its key.',
+    why: 'The token names the lead, which is found by its key. Its new version costs each index an entry, unless there happens to be room for it in the same block.',
   },
   'GET /forms': PAGE,
   'GET /forms/': PAGE,
