@@ -86,7 +86,7 @@ export const writes = () => ({
   'a workflow is renamed': {
     caller,
     write: (n) => `update clixen.mvp_workflows set name = 'Renamed' where id = ${workflow(`${n} * 20 + 1`)}`,
-    why: BY_KEY,
+    why: 'The row is found by its key, and its new version costs each index an entry.',
   },
   'a workflow is deleted': {
     caller,

@@ -97,7 +97,8 @@ const SUMS = {
 const SUMS_OF_USERS = 'The sums of each day are read, by user and model: as many rows at any size.';
 const OF_A_FEW = {
   why: 'An index gives the newest ones.',
-  grows: 'At a hundredth of the size the project has ten.',
+  grows:
+    'At a hundredth of the size the project has ten; otherwise, how many share a block depends on the order in which they were added.',
   times: 5,
 };
 const SAID = {
