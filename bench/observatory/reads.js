@@ -97,8 +97,7 @@ const SUMS = {
 const SUMS_OF_USERS = 'The sums of each day are read, by user and model: as many rows at any size.';
 const OF_A_FEW = {
   why: 'An index gives the newest ones.',
-  grows:
-    'At a hundredth of the size the project has ten; otherwise, how many share a block depends on the order in which they were added.',
+  grows: 'At a hundredth of the size the project has ten.',
   times: 5,
 };
 const SAID = {

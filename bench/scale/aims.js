@@ -93,11 +93,8 @@ export const missesTime = (from, ms, ofRows) => takesLonger(from, ms, ofRows * M
  * call finds in the processor's caches is the same then, and nobody waits for ninety others.
  * @param {{users: Users, turns?: {perSecond: number}}} found
  */
-export const isHindered = ({ users, turns }) => {
-  const rival = Math.min(users[10].perSecond, turns?.perSecond ?? Number.POSITIVE_INFINITY);
-  // To two digits, as the aim has them: the recorded figures are rounded, and are judged again by a test.
-  return Math.round((100 * users[100].perSecond) / rival) < 100 * MIN_OF_TEN;
-};
+export const isHindered = ({ users, turns }) =>
+  users[100].perSecond < MIN_OF_TEN * Math.min(users[10].perSecond, turns?.perSecond ?? Number.POSITIVE_INFINITY);
 
 /** Whether ten users wait for locks of each other: one after the other, a hundred get as much as ten. @param {{users: Users}} found */
 export const isLocked = ({ users }) => users[10].locked > MAX_LOCKED;
@@ -150,9 +147,7 @@ export const growthRow = (name, points, { why, grows, times, contends }) => {
     const times = Object.values(users).map(({ ms }) => rounded(ms));
     return `${size}: ${blocks} blocks, ${times.join(' / ')} ms`;
   });
-  // By the figures that are recorded.
-  const recorded = points.map(shortened);
-  const missed = missedBy(recorded, { grows, times, contends });
+  const missed = missedBy(points, { grows, times, contends });
   const most = times ? `, as if they were at most ${times} times as many` : '';
   const aims = [grows ? `${GROWS_AIM}${most}` : GROWTH_AIM, FEWER_AIM, ...(contends ? [] : [USERS_AIM])];
   return {
@@ -163,7 +158,7 @@ export const growthRow = (name, points, { why, grows, times, contends }) => {
     curve: {
       ...{
         name,
-        points: recorded,
+        points: points.map(shortened),
         missed,
         grows: Boolean(grows),
         ...(times && { times }),

@@ -3,7 +3,7 @@
 const SERVER = { role: 'service_role' };
 
 /**
- * Both calls, for the list of `functions` in bench/<system>/endpoints.js: of growth, whose functions have the earlier names.
+ * Both calls, for the list of `functions` in bench/<system>/endpoints.js: the data API has them by their earlier names, in growth's schema.
  * @param {{email: (n: string) => string, table: string, grows?: string}} person email: the address of a user of a number, as SQL; table: one
  * of which the person has rows; grows: as in lists.js
  */

@@ -4,7 +4,7 @@
 //! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
 //! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
 //! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused,
-//! because a client that is refused at once asks again at once. The exception are uploads of a client that does not wait for answers.
+//! because a client that is refused at once asks again at once; except for uploads of a client that does not wait for answers.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ const MAX_WAIT_MS: u64 = 1000;
 /// The most milliseconds of a caller's uploads that may be booked ahead: 160 of at least 4 MB. A client that waits for its answers has
 /// no more requests waiting than connections. The runtime does not see that a client has left until its body is read, so one that leaves
 /// and comes again in a loop would have any number of uploads waiting.
-const MAX_UPLOADS_MS: u64 = 10_000;
+const UPLOADS_AHEAD_MS: u64 = 10_000;
 /// The most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection take, about 4 MB.
 const MAX_UPLOAD_MS: u64 = 64;
 /// The key of a caller's uploads, before the caller's name.
@@ -75,7 +75,7 @@ impl Turns {
     fn book_upload(&mut self, caller: &str, work_ms: u64, now_ms: u64) -> bool {
         let due = self.due(&[UPLOADS, caller].concat(), now_ms);
         let begins = (*due).max(now_ms);
-        let is_booked = begins < now_ms + MAX_UPLOADS_MS;
+        let is_booked = begins < now_ms + UPLOADS_AHEAD_MS;
         if is_booked {
             *due = begins + work_ms.min(MAX_UPLOAD_MS);
         }

@@ -177,7 +177,7 @@ test('a statement may read half as much again at a hundred times the rows, and a
   assert.deepEqual(missed([10, 1], [1501, 201], { grows: 'All of it is counted.' }), ['blocks', 'time']);
   assert.deepEqual(missed([100, 1], [600, 8], { grows: 'Up to four.', times: 4 }), []);
   assert.deepEqual(missed([100, 1], [601, 8.1], { grows: 'Up to four.', times: 4 }), ['blocks', 'time']);
-  const behind = [100, 200, 138];
+  const behind = [100, 200, 139];
   assert.deepEqual(missed([10, 1], [10, 1, behind]), ['users']);
   assert.deepEqual(missed([10, 1, behind], [10, 1]), ['users']);
   // Ten that ask over a hundred connections in turns get less, too: what is missing is what connections cost.

@@ -56,7 +56,9 @@ test('the limiter counts by user or address, and by route', async () => {
     // A period may end in between, once.
     const passed = statuses.filter((status) => status === 200).length;
     assert.ok(passed >= LIMIT && passed <= 2 * LIMIT, `${statuses}`);
-    const refused = await get({ token: one });
+    let refused = await get({ token: one });
+    // Or just now.
+    for (let n = 0; n < LIMIT && refused.status === 200; n++) refused = await get({ token: one });
     assert.deepEqual([refused.status, refused.body.code], [429, 'RG311']);
     assert.equal(refused.headers.get('retry-after'), '10');
     assert.equal((await get({ token: two })).status, 200, 'another user');

@@ -182,11 +182,19 @@ test('who leaves amid uploads again and again is refused after some, and nobody 
   const [loud, quiet] = [await userToken(randomUUID()), await userToken(randomUUID())];
   const taken = takeUploads('left.bin');
   const piece = Buffer.from('x');
+  const began = Date.now();
   assert.match(await inPieces('left.bin', [piece], 'whole', loud), / 200 /);
-  await Promise.all(Array.from({ length: 250 }, () => inPieces('left.bin', [piece], 'closed', loud)));
-  assert.match(await inPieces('left.bin', [piece], 'whole', loud), / 429 /);
+  // The edge does not see those whose connection was closed before it was accepted.
+  const leave = () => inPieces('left.bin', [piece], 'closed', loud);
+  let answer;
+  for (let n = 0; n < 10 && !/ 429 /.test(answer); n++) {
+    await Promise.all(Array.from({ length: 250 }, leave));
+    answer = await inPieces('left.bin', [piece], 'whole', loud);
+  }
+  assert.match(answer, / 429 /);
   assert.match(await inPieces('left.bin', [piece], 'whole', quiet), / 200 /);
-  assert.ok(taken.length < 200, `${taken.length} of 253 uploads reached the service`);
+  const most = 200 + (20 * (Date.now() - began)) / 1000;
+  assert.ok(taken.length < most, `${taken.length} uploads reached the service, ${most} may`);
   await waitFor('the uploads to have passed', async () =>
     / 200 /.test(await inPieces('left.bin', [piece], 'whole', loud)),
   );
