@@ -21,7 +21,7 @@ import { Tokens } from './tokens.js';
 import { upstreamCalls } from './upstream.js';
 
 /** Fresh tokens that are signed for a second of a system that was not measured yet. */
-const UNKNOWN_RATE = 10_000;
+const UNKNOWN_RATE = 40_000;
 
 const say = (line) => console.error(`[bench] ${line}`);
 
