@@ -4,7 +4,7 @@
 //! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
 //! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
 //! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused,
-//! because a client that is refused at once asks again at once; except for uploads of a client that does not wait for answers.
+//! because a client that is refused at once asks again at once; except for uploads whose end has not been seen.
 
 use std::collections::HashMap;
 
@@ -17,15 +17,15 @@ use crate::runtime::Platform;
 const AT_ONCE_MS: u64 = 40;
 /// The most milliseconds that a piece of work waits.
 const MAX_WAIT_MS: u64 = 1000;
-/// The most milliseconds of a caller's uploads that may be booked ahead: 160 of at least 4 MB. A client that waits for its answers has
-/// no more requests waiting than connections. The runtime does not see that a client has left until its body is read, so one that leaves
-/// and comes again in a loop would have any number of uploads waiting.
+/// The most milliseconds of a caller's uploads that may be booked ahead. One that ends well counts no longer. The runtime does not see
+/// that a client has left until its body is read, so a client that leaves and comes again in a loop would have any number of uploads
+/// waiting.
 const UPLOADS_AHEAD_MS: u64 = 10_000;
-/// The most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection take, about 4 MB.
+/// The fewest and the most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection
+/// take, about 4 MB.
+const UPLOAD_MS: u64 = 4;
 const MAX_UPLOAD_MS: u64 = 64;
-/// The key of a caller's uploads, before the caller's name.
-const UPLOADS: &str = "uploads of ";
-/// The most callers that are remembered.
+/// The most callers that are remembered. While all of them have work booked, others go without turns.
 const MAX_CALLERS: usize = 8192;
 
 /// Milliseconds that a refusal counts, and the bytes of its unread body that count one more: they are discarded.
@@ -56,41 +56,74 @@ const PIECE_MS: u64 = 2;
 /// The work of an isolate's callers.
 #[derive(Default)]
 pub struct Turns {
-    /// By caller: when the work that has been booked has passed (GCRA).
-    due: HashMap<String, u64>,
+    work: Booked,
+    /// What each caller's uploads alone have booked.
+    uploads: Booked,
+}
+
+/// By caller: when the work that has been booked has passed (GCRA).
+#[derive(Default)]
+struct Booked(HashMap<String, u64>);
+
+impl Booked {
+    /// None if too many callers have work booked.
+    fn due(&mut self, caller: &str, now_ms: u64) -> Option<&mut u64> {
+        if self.0.len() >= MAX_CALLERS && !self.0.contains_key(caller) {
+            self.0.retain(|_, due| *due > now_ms);
+            if self.0.len() >= MAX_CALLERS {
+                return None;
+            }
+        }
+        Some(self.0.entry(caller.to_owned()).or_default())
+    }
 }
 
 impl Turns {
     /// Books a piece of work of a caller, and gives the milliseconds until its turn.
     fn book(&mut self, caller: &str, work_ms: u64, now_ms: u64) -> u32 {
-        let due = self.due(caller, now_ms);
+        let Some(due) = self.work.due(caller, now_ms) else {
+            return 0;
+        };
         let begins = (*due).max(now_ms);
         let latest = now_ms + AT_ONCE_MS + MAX_WAIT_MS;
         *due = (begins + work_ms).min(latest);
-        let wait_ms = begins.saturating_sub(now_ms + AT_ONCE_MS);
-        u32::try_from(wait_ms).unwrap_or(u32::MAX)
+        until(begins, now_ms)
     }
 
-    /// Books an upload of a caller, unless as many as may wait are booked already. Whether it is booked.
-    fn book_upload(&mut self, caller: &str, work_ms: u64, now_ms: u64) -> bool {
-        let due = self.due(&[UPLOADS, caller].concat(), now_ms);
+    /// Books an upload of a caller, and gives the milliseconds until its turn; none if too much is booked ahead.
+    fn book_upload(&mut self, caller: &str, upload_ms: u64, now_ms: u64) -> Option<u32> {
+        let Some(due) = self.uploads.due(caller, now_ms) else {
+            return Some(0);
+        };
         let begins = (*due).max(now_ms);
-        let is_booked = begins < now_ms + UPLOADS_AHEAD_MS;
-        if is_booked {
-            *due = begins + work_ms.min(MAX_UPLOAD_MS);
+        if begins >= now_ms + UPLOADS_AHEAD_MS {
+            return None;
         }
-        is_booked
+        *due = begins + upload_ms;
+        Some(until(begins, now_ms))
     }
 
-    fn due(&mut self, key: &str, now_ms: u64) -> &mut u64 {
-        if self.due.len() >= MAX_CALLERS && !self.due.contains_key(key) {
-            self.due.retain(|_, due| *due > now_ms);
-            if self.due.len() >= MAX_CALLERS {
-                self.due.clear();
-            }
+    /// Takes an upload that ended well out of what is booked.
+    fn end_upload(&mut self, caller: &str, upload_ms: u64) {
+        if let Some(due) = self.uploads.0.get_mut(caller) {
+            *due = due.saturating_sub(upload_ms);
         }
-        self.due.entry(key.to_owned()).or_default()
     }
+}
+
+/// Milliseconds until work begins, of which a caller has some at once.
+fn until(begins_ms: u64, now_ms: u64) -> u32 {
+    let wait_ms = begins_ms.saturating_sub(now_ms + AT_ONCE_MS);
+    u32::try_from(wait_ms).unwrap_or(u32::MAX)
+}
+
+const fn passing_ms(bytes: usize) -> u64 {
+    (bytes / BYTES_PASSED_IN_A_MS) as u64
+}
+
+/// Milliseconds that an upload counts among those of its caller.
+fn upload_ms(bytes: usize) -> u64 {
+    passing_ms(bytes).clamp(UPLOAD_MS, MAX_UPLOAD_MS)
 }
 
 /// Waits until it is a caller's turn to be refused.
@@ -126,10 +159,10 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
 }
 
 /// Waits until it is a caller's turn to have the long body of a request passed on, unread: the runtime sends what has arrived without
-/// a pause.
+/// a pause. Call [`after_upload`] once the service has taken it.
 ///
 /// # Errors
-/// [`Error::TooManyConcurrent`] if too many of the caller's uploads are booked.
+/// [`Error::TooManyConcurrent`] if too much of the caller's uploads is booked ahead.
 pub async fn before_upload<P: Platform>(
     caller: &str,
     bytes: usize,
@@ -138,20 +171,29 @@ pub async fn before_upload<P: Platform>(
     if !is_work(bytes) {
         return Ok(());
     }
-    let work_ms = (bytes / BYTES_PASSED_IN_A_MS) as u64;
     let now_ms = edge.platform.now_ms();
-    let is_booked = edge.turns.borrow_mut().book_upload(caller, work_ms, now_ms);
-    if !is_booked {
-        return Err(Error::TooManyConcurrent);
+    let among_uploads = (edge.turns.borrow_mut()).book_upload(caller, upload_ms(bytes), now_ms);
+    let among_uploads = among_uploads.ok_or(Error::TooManyConcurrent)?;
+    let among_all = book(caller, passing_ms(bytes), edge);
+    let wait_ms = among_uploads.max(among_all);
+    if wait_ms > 0 {
+        edge.platform.sleep(wait_ms).await;
     }
-    wait(caller, work_ms, edge).await;
     Ok(())
+}
+
+/// A caller's upload of so many bytes ended well.
+pub fn after_upload<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    if is_work(bytes) {
+        let mut turns = edge.turns.borrow_mut();
+        turns.end_upload(caller, upload_ms(bytes));
+    }
 }
 
 /// Waits until it is a caller's turn to have a long answer passed on, unread.
 pub async fn before_passing<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
     if is_work(bytes) {
-        wait(caller, (bytes / BYTES_PASSED_IN_A_MS) as u64, edge).await;
+        wait(caller, passing_ms(bytes), edge).await;
     }
 }
 
@@ -235,17 +277,40 @@ mod tests {
     fn uploads_are_refused_only_beyond_what_ten_seconds_pass_on() {
         let mut turns = Turns::default();
         let mut booked = |now_ms| {
-            let uploads = (0..300).filter(|_| turns.book_upload("a", 50, now_ms));
-            uploads.count()
+            let uploads = (0..300).map_while(|_| turns.book_upload("a", 50, now_ms));
+            let waits: Vec<u32> = uploads.collect();
+            (waits.len(), waits.last().copied())
         };
-        assert_eq!(booked(1000), 200);
-        assert_eq!(booked(1000), 0);
-        assert_eq!(booked(2000), 20, "a second later");
-        assert_eq!(booked(20_000), 200, "all of it has passed");
-        assert!(turns.book_upload("b", 100, 1000), "another caller");
-        assert_eq!(turns.book("a", 1, 1000), 0, "other work does not wait");
-        let long = (0..300).filter(|_| turns.book_upload("c", 30_000, 1000));
-        assert_eq!(long.count(), 157, "a long one counts as 4 MB do");
+        assert_eq!(
+            booked(1000),
+            (200, Some(9910)),
+            "the last one waits for its turn"
+        );
+        assert_eq!(booked(1000), (0, None));
+        assert_eq!(booked(2000).0, 20, "a second later");
+        assert_eq!(booked(20_000).0, 200, "all of it has passed");
+        assert_eq!(
+            turns.book_upload("b", 50, 1000),
+            Some(0),
+            "another caller does not wait"
+        );
+        assert_eq!(turns.book("a", 1, 1000), 0, "nor does other work");
+    }
+
+    #[test]
+    fn an_upload_that_ended_well_counts_no_longer() {
+        let mut turns = Turns::default();
+        for _ in 0..1000 {
+            assert_eq!(turns.book_upload("a", 64, 1000), Some(0));
+            turns.end_upload("a", 64);
+        }
+        turns.end_upload("nobody", 64);
+    }
+
+    #[test]
+    fn an_upload_counts_by_its_bytes_between_the_fewest_and_the_most_milliseconds() {
+        let counted = [SMALL_BYTES + 1, 1024 * KB, 4096 * KB, 50 * 1024 * KB].map(upload_ms);
+        assert_eq!(counted, [4, 16, 64, 64]);
     }
 
     #[test]
@@ -254,9 +319,22 @@ mod tests {
         assert_eq!(turns.book("busy", 1000, 1000), 0);
         for n in 0..3 * MAX_CALLERS as u64 {
             assert_eq!(turns.book(&n.to_string(), 1, 1000 + n / 100), 0);
-            assert!(turns.due.len() <= MAX_CALLERS);
+            assert!(turns.work.0.len() <= MAX_CALLERS);
         }
         assert!(turns.book("busy", 1, 1300) > 0);
+    }
+
+    #[test]
+    fn beyond_the_most_callers_those_who_have_work_booked_keep_their_turns() {
+        let mut turns = Turns::default();
+        for n in 0..=MAX_CALLERS {
+            let caller = n.to_string();
+            assert_eq!(turns.book(&caller, 1000, 1000), 0);
+            assert_eq!(turns.book_upload(&caller, UPLOADS_AHEAD_MS, 1000), Some(0));
+        }
+        assert!(turns.book("0", 1, 1000) > 0);
+        assert_eq!(turns.book_upload("0", 1, 1000), None);
+        assert_eq!(turns.uploads.0.len(), MAX_CALLERS);
     }
 
     #[test]

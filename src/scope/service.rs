@@ -194,7 +194,7 @@ pub(super) async fn hand_on<P: Platform>(
         Service::Storage => (limits.storage_bytes, limits.storage_upload_ms),
         Service::Functions => (limits.function_bytes, limits.upload_ms),
     };
-    let body_bytes = body::expected_bytes(&request);
+    let expected_bytes = body::expected_bytes(&request);
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
     let body = if is_read {
         Body::Empty
@@ -205,6 +205,11 @@ pub(super) async fn hand_on<P: Platform>(
         Body::Bytes(read_all(&mut request, body_limit, edge).await?)
     } else {
         body::hand_on(&mut request, body_limit, upload_ms)?
+    };
+    // What has been read is not passed on.
+    let body_bytes = match body {
+        Body::Upload { .. } => expected_bytes,
+        _ => 0,
     };
     if attempts && !is_renewal {
         let fields = match &body {

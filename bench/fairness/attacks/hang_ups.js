@@ -5,6 +5,8 @@ import { agent, glance, open, untilOver } from './open.js';
 
 const MB = 1024 * 1024;
 const PIECE = 'x'.repeat(3 * MB);
+/** The body of an upload that is not read whole before it is sent (src/platform/uploads.rs). */
+const SHORT = 'x'.repeat(150_000);
 /** The beginning of a body of 1,000,000 bytes: the edge has to hold it until the rest comes. */
 const LARGE = `{"message":"${'x'.repeat(900_000)}`;
 /** Columns that make 70 MB: over `answer_bytes`. */
@@ -50,7 +52,8 @@ const readOn = async (answer, going) => {
 export const hangUps = ({ edgeUrl: base, token, member, endless }) => {
   const bearer = { authorization: `Bearer ${token}` };
   const chat = { authorization: `Bearer ${member}`, 'content-type': 'application/json', 'content-length': 1_000_000 };
-  const upload = { ...bearer, 'content-type': 'text/plain', 'transfer-encoding': 'chunked' };
+  const text = { ...bearer, 'content-type': 'text/plain' };
+  const pieces = { ...text, 'transfer-encoding': 'chunked' };
   const one = (name, connections, statuses, drive) => ({
     ...{ name: `${name}, ${connections} at once`, connections, statuses, base, drive },
   });
@@ -64,6 +67,17 @@ export const hangUps = ({ edgeUrl: base, token, member, endless }) => {
         if (answer?.statusCode === 200) await glance(answer, 0);
         else await sleep(20);
         answer?.destroy();
+      }
+    };
+  /** Leaves amid uploads. */
+  const breaksOff =
+    (headers, body) =>
+    async ({ n, going, note }) => {
+      for (let turn = 0; going(); turn += 1) {
+        const url = `${base}/storage/v1/object/files/${n}-${turn}`;
+        const status = await begin(url, headers, body, 100, going);
+        note(status);
+        if (status !== 'left') await sleep(20);
       }
     };
   return [
@@ -108,13 +122,18 @@ export const hangUps = ({ edgeUrl: base, token, member, endless }) => {
         if (status !== 'left') await sleep(20);
       }
     }),
-    one('uploads of one user to storage that break off', 14, ['left', 429], async ({ n, going, note }) => {
-      for (let turn = 0; going(); turn += 1) {
-        const url = `${base}/storage/v1/object/files/${n}-${turn}`;
-        const status = await begin(url, upload, PIECE, 100, going);
-        note(status);
-        if (status !== 'left') await sleep(20);
-      }
-    }),
+    one('uploads of one user to storage that break off', 14, ['left', 429], breaksOff(pieces, PIECE)),
+    one(
+      'uploads of one user to storage that break off before their declared length',
+      14,
+      ['left', 429],
+      breaksOff({ ...text, 'content-length': PIECE.length + 1 }, PIECE),
+    ),
+    one(
+      'short uploads of one user to storage that break off',
+      14,
+      ['left', 429],
+      breaksOff({ ...text, 'content-length': SHORT.length + 1 }, SHORT),
+    ),
   ];
 };

@@ -178,26 +178,66 @@ test('an upload that breaks off or is too large is cut off at the service, too',
   assert.deepEqual([taken.at(-1).length, taken.at(-1).isWhole], [MB, true]);
 });
 
-test('who leaves amid uploads again and again is refused after some, and nobody else is', needsStandIn, async () => {
-  const [loud, quiet] = [await userToken(randomUUID()), await userToken(randomUUID())];
-  const taken = takeUploads('left.bin');
-  const piece = Buffer.from('x');
+/** Begins an upload of a declared length, and leaves. */
+const leaveDeclared = async (path, token) => {
+  const { hostname, port } = new URL(edge.url);
+  const socket = connectTo(Number(port), hostname);
+  socket.on('error', () => {});
+  const head = ['Host: edge', `apikey: ${project.key}`, 'Content-Type: application/x', `Content-Length: ${10 * MB}`];
+  head.push(`Authorization: Bearer ${token}`);
+  const request = [`POST /storage/v1/object/files/${path} HTTP/1.1`, ...head, '', 'x'].join('\r\n');
+  await new Promise((resolve) => socket.write(request, resolve));
+  socket.destroy();
+};
+
+/** Uploads of a user whom nobody else is. */
+const uploadsOf = async (path) => {
+  const token = await userToken(randomUUID());
+  const headers = { apikey: project.key, authorization: `Bearer ${token}`, 'content-type': 'application/x' };
+  const ask = (address, more) => fetch(new URL(address, edge.url), { headers, ...more });
+  return {
+    token,
+    upload: () =>
+      ask(`/storage/v1/object/files/${path}`, { method: 'POST', body: new Blob(['x']).stream(), duplex: 'half' }),
+    read: () => ask('/rest/v1/projects?limit=1'),
+  };
+};
+
+/** Leaves amid uploads until the next one is refused, and sees that nothing else is. */
+const leaveAgainAndAgain = async (leave) => {
+  const path = `left-${randomUUID()}`;
+  const [loud, quiet] = [await uploadsOf(path), await uploadsOf(path)];
+  const taken = takeUploads(path);
   const began = Date.now();
-  assert.match(await inPieces('left.bin', [piece], 'whole', loud), / 200 /);
   // The edge does not see those whose connection was closed before it was accepted.
-  const leave = () => inPieces('left.bin', [piece], 'closed', loud);
   let answer;
-  for (let n = 0; n < 10 && !/ 429 /.test(answer); n++) {
-    await Promise.all(Array.from({ length: 250 }, leave));
-    answer = await inPieces('left.bin', [piece], 'whole', loud);
+  for (let n = 0; n < 10 && answer?.status !== 429; n++) {
+    await Promise.all(Array.from({ length: 250 }, () => leave(path, loud.token)));
+    answer = await loud.upload();
   }
-  assert.match(answer, / 429 /);
-  assert.match(await inPieces('left.bin', [piece], 'whole', quiet), / 200 /);
-  const most = 200 + (20 * (Date.now() - began)) / 1000;
+  assert.deepEqual([answer.status, (await answer.json()).code], [429, 'RG407']);
+  assert.ok(Number(answer.headers.get('retry-after')) > 0);
+  assert.equal((await quiet.upload()).status, 200, 'another user');
+  assert.equal((await loud.read()).status, 200, 'a read');
+  // It goes after all that were booked before.
+  await waitFor('an upload to be taken again', async () => (await loud.upload()).status === 200);
+  const most = 160 + 2 + (16 * (Date.now() - began)) / 1000;
   assert.ok(taken.length < most, `${taken.length} uploads reached the service, ${most} may`);
-  await waitFor('the uploads to have passed', async () =>
-    / 200 /.test(await inPieces('left.bin', [piece], 'whole', loud)),
-  );
+};
+
+test('who leaves amid uploads in pieces again and again is refused after some', needsStandIn, () =>
+  leaveAgainAndAgain((path, token) => inPieces(path, [Buffer.from('x')], 'closed', token)),
+);
+
+test('who leaves amid uploads of a declared length again and again is refused after some', needsStandIn, () =>
+  leaveAgainAndAgain(leaveDeclared),
+);
+
+test('uploads that end well are not refused, however many', { ...needsStandIn, timeout: 60_000 }, async () => {
+  const path = `ended-${randomUUID()}`;
+  takeUploads(path);
+  const user = await uploadsOf(path);
+  for (let n = 0; n < 170; n++) assert.equal((await user.upload()).status, 200, `upload ${n}`);
 });
 
 test('who hangs up amid a download ends it at the service', needsStandIn, async () => {
