@@ -103,11 +103,6 @@ pub(super) async fn send<P: Platform>(
         600.. => return Err(failed(&SERVICE_UNAVAILABLE, service)),
         _ => {}
     }
-    if response.status.is_success()
-        && let Some(sharer) = &sharer
-    {
-        turns::after_upload(sharer.name(), body_bytes, edge);
-    }
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         response.headers = Headers::new();
         response.body = match response.body {

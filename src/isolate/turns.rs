@@ -4,7 +4,7 @@
 //! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
 //! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
 //! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused,
-//! because a client that is refused at once asks again at once; except for uploads whose end has not been seen.
+//! because a client that is refused at once asks again at once; except for uploads of a client that does not wait for answers.
 
 use std::collections::HashMap;
 
@@ -17,9 +17,8 @@ use crate::runtime::Platform;
 const AT_ONCE_MS: u64 = 40;
 /// The most milliseconds that a piece of work waits.
 const MAX_WAIT_MS: u64 = 1000;
-/// The most milliseconds of a caller's uploads that may be booked ahead. One that ends well counts no longer. The runtime does not see
-/// that a client has left until its body is read, so a client that leaves and comes again in a loop would have any number of uploads
-/// waiting.
+/// The most milliseconds of a caller's uploads that may be booked ahead, each of which waits for its turn. The runtime does not see that a
+/// client has left until its body is read, so a client that leaves and comes again in a loop would have any number of uploads waiting.
 const UPLOADS_AHEAD_MS: u64 = 10_000;
 /// The fewest and the most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection
 /// take, about 4 MB.
@@ -102,13 +101,6 @@ impl Turns {
         *due = begins + upload_ms;
         Some(until(begins, now_ms))
     }
-
-    /// Takes an upload that ended well out of what is booked.
-    fn end_upload(&mut self, caller: &str, upload_ms: u64) {
-        if let Some(due) = self.uploads.0.get_mut(caller) {
-            *due = due.saturating_sub(upload_ms);
-        }
-    }
 }
 
 /// Milliseconds until work begins, of which a caller has some at once.
@@ -159,7 +151,7 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
 }
 
 /// Waits until it is a caller's turn to have the long body of a request passed on, unread: the runtime sends what has arrived without
-/// a pause. Call [`after_upload`] once the service has taken it.
+/// a pause.
 ///
 /// # Errors
 /// [`Error::TooManyConcurrent`] if too much of the caller's uploads is booked ahead.
@@ -180,14 +172,6 @@ pub async fn before_upload<P: Platform>(
         edge.platform.sleep(wait_ms).await;
     }
     Ok(())
-}
-
-/// A caller's upload of so many bytes ended well.
-pub fn after_upload<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
-    if is_work(bytes) {
-        let mut turns = edge.turns.borrow_mut();
-        turns.end_upload(caller, upload_ms(bytes));
-    }
 }
 
 /// Waits until it is a caller's turn to have a long answer passed on, unread.
@@ -295,16 +279,6 @@ mod tests {
             "another caller does not wait"
         );
         assert_eq!(turns.book("a", 1, 1000), 0, "nor does other work");
-    }
-
-    #[test]
-    fn an_upload_that_ended_well_counts_no_longer() {
-        let mut turns = Turns::default();
-        for _ in 0..1000 {
-            assert_eq!(turns.book_upload("a", 64, 1000), Some(0));
-            turns.end_upload("a", 64);
-        }
-        turns.end_upload("nobody", 64);
     }
 
     #[test]

@@ -233,13 +233,6 @@ test('who leaves amid uploads of a declared length again and again is refused af
   leaveAgainAndAgain(leaveDeclared),
 );
 
-test('uploads that end well are not refused, however many', { ...needsStandIn, timeout: 60_000 }, async () => {
-  const path = `ended-${randomUUID()}`;
-  takeUploads(path);
-  const user = await uploadsOf(path);
-  for (let n = 0; n < 170; n++) assert.equal((await user.upload()).status, 200, `upload ${n}`);
-});
-
 test('who hangs up amid a download ends it at the service', needsStandIn, async () => {
   let sent = 0;
   let head;
