@@ -22,7 +22,7 @@ const MAX_WAIT_MS: u64 = 1000;
 const UPLOADS_AHEAD_MS: u64 = 10_000;
 /// The fewest and the most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection
 /// take, about 4 MB.
-const UPLOAD_MS: u64 = 4;
+const UPLOAD_MS: u64 = 16;
 const MAX_UPLOAD_MS: u64 = 64;
 /// The most callers that are remembered. While all of them have work booked, others go without turns.
 const MAX_CALLERS: usize = 8192;
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn an_upload_counts_by_its_bytes_between_the_fewest_and_the_most_milliseconds() {
         let counted = [SMALL_BYTES + 1, 1024 * KB, 4096 * KB, 50 * 1024 * KB].map(upload_ms);
-        assert_eq!(counted, [4, 16, 64, 64]);
+        assert_eq!(counted, [16, 16, 64, 64]);
     }
 
     #[test]
