@@ -4,26 +4,28 @@
 //! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
 //! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
 //! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused,
-//! because a client that is refused at once asks again at once; except for uploads of a client that does not wait for answers.
+//! because a client that is refused at once asks again at once; except for uploads, of which many may be of clients that have left.
 
 use std::collections::HashMap;
 
 use super::Edge;
+use crate::body::MAX_WHOLE_BYTES;
 use crate::error::Error;
 use crate::message::KB;
 use crate::runtime::Platform;
 
 /// Milliseconds of work that a caller may have at once, without waiting.
 const AT_ONCE_MS: u64 = 40;
-/// The most milliseconds that a piece of work waits.
+/// The most milliseconds that a piece of work waits. Uploads wait for their turns among uploads before.
 const MAX_WAIT_MS: u64 = 1000;
 /// The most milliseconds of a caller's uploads that may be booked ahead, each of which waits for its turn. The runtime does not see that a
 /// client has left until its body is read, so a client that leaves and comes again in a loop would have any number of uploads waiting.
 const UPLOADS_AHEAD_MS: u64 = 10_000;
-/// The fewest and the most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection
-/// take, about 4 MB.
-const UPLOAD_MS: u64 = 16;
+/// The most milliseconds that one of them counts: a client that has left sent no more than the buffers of its connection take, about 4 MB.
 const MAX_UPLOAD_MS: u64 = 64;
+/// The fewest, for one that is passed on as it arrives and for one that is read whole before: if its client has left, that is not sent.
+const PASSED_UPLOAD_MS: u64 = 16;
+const WHOLE_UPLOAD_MS: u64 = 1;
 /// The most callers that are remembered. While all of them have work booked, others go without turns.
 const MAX_CALLERS: usize = 8192;
 
@@ -115,7 +117,12 @@ const fn passing_ms(bytes: usize) -> u64 {
 
 /// Milliseconds that an upload counts among those of its caller.
 fn upload_ms(bytes: usize) -> u64 {
-    passing_ms(bytes).clamp(UPLOAD_MS, MAX_UPLOAD_MS)
+    let fewest = if bytes > MAX_WHOLE_BYTES {
+        PASSED_UPLOAD_MS
+    } else {
+        WHOLE_UPLOAD_MS
+    };
+    passing_ms(bytes).clamp(fewest, MAX_UPLOAD_MS)
 }
 
 /// Waits until it is a caller's turn to be refused.
@@ -165,12 +172,11 @@ pub async fn before_upload<P: Platform>(
     }
     let now_ms = edge.platform.now_ms();
     let among_uploads = (edge.turns.borrow_mut()).book_upload(caller, upload_ms(bytes), now_ms);
-    let among_uploads = among_uploads.ok_or(Error::TooManyConcurrent)?;
-    let among_all = book(caller, passing_ms(bytes), edge);
-    let wait_ms = among_uploads.max(among_all);
+    let wait_ms = among_uploads.ok_or(Error::TooManyConcurrent)?;
     if wait_ms > 0 {
         edge.platform.sleep(wait_ms).await;
     }
+    wait(caller, passing_ms(bytes), edge).await;
     Ok(())
 }
 
@@ -283,8 +289,14 @@ mod tests {
 
     #[test]
     fn an_upload_counts_by_its_bytes_between_the_fewest_and_the_most_milliseconds() {
-        let counted = [SMALL_BYTES + 1, 1024 * KB, 4096 * KB, 50 * 1024 * KB].map(upload_ms);
-        assert_eq!(counted, [16, 16, 64, 64]);
+        let bytes = [
+            SMALL_BYTES + 1,
+            128 * KB,
+            128 * KB + 1,
+            2048 * KB,
+            50 * 1024 * KB,
+        ];
+        assert_eq!(bytes.map(upload_ms), [1, 2, 16, 32, 64]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use worker::web_sys::{self, ReadableStream, WritableStream};
 use super::messages::unreachable;
 use super::waits::{PromiseFuture, delay};
 use super::{bridge, float, read_fault};
+use crate::body::MAX_WHOLE_BYTES;
 use crate::message::{ReadFault, SendFault};
 
 /// Bytes that are read of a body at a time at most.
@@ -99,10 +100,6 @@ impl Upload {
         })
     }
 }
-
-/// The most bytes of a body of declared length that is read whole before it is sent: that costs less than a pipe.
-const MAX_WHOLE_BYTES: usize = 128 * 1024;
-
 /// The bytes of a body of declared length, which stay in JavaScript's memory; none if it is large, or if there is little room: a
 /// pipe needs none.
 pub(super) fn reserve(length: usize) -> Option<Buffered> {

@@ -212,17 +212,18 @@ const leaveAgainAndAgain = async (leave) => {
   // The edge does not see those whose connection was closed before it was accepted.
   let answer;
   for (let n = 0; n < 10 && answer?.status !== 429; n++) {
-    await Promise.all(Array.from({ length: 250 }, () => leave(path, loud.token)));
+    await Promise.all(Array.from({ length: 400 }, () => leave(path, loud.token)));
     answer = await loud.upload();
   }
   assert.deepEqual([answer.status, (await answer.json()).code], [429, 'RG407']);
   assert.ok(Number(answer.headers.get('retry-after')) > 0);
+  // The others that are booked wait for their turns.
+  const most = 2 + 10 + (16 * (Date.now() - began)) / 1000;
+  assert.ok(taken.length < most, `${taken.length} uploads reached the service, ${most} may`);
   assert.equal((await quiet.upload()).status, 200, 'another user');
   assert.equal((await loud.read()).status, 200, 'a read');
   // It goes after all that were booked before.
   await waitFor('an upload to be taken again', async () => (await loud.upload()).status === 200);
-  const most = 160 + 2 + (16 * (Date.now() - began)) / 1000;
-  assert.ok(taken.length < most, `${taken.length} uploads reached the service, ${most} may`);
 };
 
 test('who leaves amid uploads in pieces again and again is refused after some', needsStandIn, () =>
