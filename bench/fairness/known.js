@@ -197,6 +197,9 @@ export const KNOWN = {
       'short uploads of one user to storage that break off',
     ],
     'large uploads pass at flat memory': ['uploads of one user to storage'],
+    'uploads of one caller that begin together go one after the other, and none is refused': [
+      'uploads of unknown length of one user to storage',
+    ],
     'uploads that declare no length are streamed, up to the limit': [
       'uploads of unknown length of one user to storage',
     ],
