@@ -6,9 +6,6 @@ use crate::isolate::{Edge, MAX_HELD_BYTES};
 use crate::message::{Body, KB, ReadFault, Request};
 use crate::runtime::Platform;
 
-/// The most bytes of a body of declared length that is read whole before it is sent to a service, while there is room: that costs less
-/// than a pipe.
-pub(crate) const MAX_WHOLE_BYTES: usize = 128 * KB;
 /// Bytes of a decompressed body that do not count.
 const UNCOUNTED_BYTES: usize = 64 * KB;
 

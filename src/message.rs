@@ -13,6 +13,10 @@ use http::{HeaderValue, Method, StatusCode};
 /// Bytes in a kilobyte, for body limits.
 pub const KB: usize = 1024;
 
+/// The most bytes of a body of declared length that is read whole before it is sent to a service, while there is room: that costs less
+/// than a pipe.
+pub(crate) const MAX_WHOLE_BYTES: usize = 128 * KB;
+
 /// The request headers that the core reads. The platform hands over these and those of the systems' manifests, and takes out
 /// the address.
 pub const READ_HEADERS: &[&str] = &[

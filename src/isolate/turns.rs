@@ -9,9 +9,8 @@
 use std::collections::HashMap;
 
 use super::Edge;
-use crate::body::MAX_WHOLE_BYTES;
 use crate::error::Error;
-use crate::message::KB;
+use crate::message::{KB, MAX_WHOLE_BYTES};
 use crate::runtime::Platform;
 
 /// Milliseconds of work that a caller may have at once, without waiting.

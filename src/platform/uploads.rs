@@ -13,8 +13,7 @@ use worker::web_sys::{self, ReadableStream, WritableStream};
 use super::messages::unreachable;
 use super::waits::{PromiseFuture, delay};
 use super::{bridge, float, read_fault};
-use crate::body::MAX_WHOLE_BYTES;
-use crate::message::{ReadFault, SendFault};
+use crate::message::{MAX_WHOLE_BYTES, ReadFault, SendFault};
 
 /// Bytes that are read of a body at a time at most.
 pub(super) const MAX_CHUNK_BYTES: u32 = 64 * 1024;
