@@ -99,6 +99,7 @@ impl Upload {
         })
     }
 }
+
 /// The bytes of a body of declared length, which stay in JavaScript's memory; none if it is large, or if there is little room: a
 /// pipe needs none.
 pub(super) fn reserve(length: usize) -> Option<Buffered> {

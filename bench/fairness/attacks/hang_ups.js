@@ -5,7 +5,7 @@ import { agent, glance, open, untilOver } from './open.js';
 
 const MB = 1024 * 1024;
 const PIECE = 'x'.repeat(3 * MB);
-/** The body of an upload that is not read whole before it is sent (src/platform/uploads.rs). */
+/** The body of an upload that is just too long to be read whole before it is sent (`MAX_WHOLE_BYTES` in src/message.rs). */
 const SHORT = 'x'.repeat(150_000);
 /** The beginning of a body of 1,000,000 bytes: the edge has to hold it until the rest comes. */
 const LARGE = `{"message":"${'x'.repeat(900_000)}`;
